@@ -1,0 +1,3 @@
+//! The `tidesync` command.
+
+fn main() {}
