@@ -2,4 +2,14 @@
 //! keys, the typed form of values with its canonical bytes, hashes, and the hybrid logical clock.
 //! Pure: no clock, no randomness, no input or output.
 
+mod base64url;
+pub mod canonical;
+pub mod check;
+pub mod hash;
+pub mod hlc;
+pub mod key;
+mod number;
+mod scan;
+mod tag;
+pub mod value;
 pub mod wire;

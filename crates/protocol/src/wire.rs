@@ -23,6 +23,12 @@ pub const VALUE_DEPTH_MAX: usize = 64;
 /// Most bytes of a record id in its text form.
 pub const RID_BYTES_MAX: usize = 1_024;
 
+/// Most bytes of the name of a table or space.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Most bytes of an operation's id.
+pub const OP_ID_BYTES_MAX: usize = 64;
+
 /// The body of a push, as a server reads it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
