@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { ensureChromium } from './lib/chromium.mjs'
 import { ensurePackages } from './lib/npm.mjs'
-import { script, addProjectTools } from './lib/process.mjs'
+import { addProjectTools, script } from './lib/process.mjs'
 import { ensureCargoDeny, ensureRust, ensureWasmBindgen, ensureWasmPack } from './lib/rust.mjs'
 
 /** What `npm run build` and `npm start` need. */

@@ -1,5 +1,5 @@
 // Prints what a page downloads for useCloudSync, and fails past the budget.
-//   node scripts/size.mjs [--json]
+//   node scripts/size.mjs [--json] [--no-build]
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -68,7 +68,7 @@ function print({ wasm, script: module, total, budget }) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await script(async () => {
     const json = process.argv.includes('--json')
-    if (!json) {
+    if (!process.argv.includes('--no-build')) {
       await setUpBuild()
       await build()
     }
