@@ -1,0 +1,126 @@
+//! The engine's own connection to the app's database, and the names of its stores.
+
+use std::cell::RefCell;
+
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
+use gloo_timers::future::TimeoutFuture;
+use rexie::{Rexie, Transaction, TransactionMode};
+use tidesync_engine::interface::StorageError;
+
+pub(crate) const META: &str = "tidesync.meta";
+pub(crate) const STAGED: &str = "tidesync.staged";
+pub(crate) const HELD: &str = "tidesync.held";
+pub(crate) const SHADOW: &str = "tidesync.shadow";
+const LOG_PREFIX: &str = "tidesync.log.";
+
+/// Some browsers now and then never answer an open (F6).
+const OPEN_TIMEOUT_MS: u32 = 4_000;
+
+/// The log store of a table.
+pub(crate) fn log_of(table: &str) -> String {
+    [LOG_PREFIX, table].concat()
+}
+
+/// The table of a log store.
+pub(crate) fn table_of(store: &str) -> Option<&str> {
+    store.strip_prefix(LOG_PREFIX)
+}
+
+/// A connection that is opened when it is first needed and closed at once when it must be.
+pub(crate) struct Connection {
+    database: String,
+    open: RefCell<Option<Rexie>>,
+}
+
+impl Connection {
+    pub(crate) fn new(database: String) -> Self {
+        Self {
+            database,
+            open: RefCell::new(None),
+        }
+    }
+
+    /// Opens the database anew.
+    pub(crate) async fn reopen(&self) -> Result<(), StorageError> {
+        self.close();
+        let opening = Rexie::builder(&self.database).build().boxed_local();
+        match select(opening, TimeoutFuture::new(OPEN_TIMEOUT_MS)).await {
+            Either::Left((opened, _)) => {
+                self.open.replace(Some(opened.map_err(storage_error)?));
+                Ok(())
+            }
+            Either::Right(_) => Err(StorageError::Closed),
+        }
+    }
+
+    /// Closes now: transactions that run are finished, new ones fail.
+    pub(crate) fn close(&self) {
+        if let Some(rexie) = self.open.take() {
+            rexie.close();
+        }
+    }
+
+    /// The names of all stores, ours and the app's.
+    pub(crate) fn store_names(&self) -> Vec<String> {
+        self.open
+            .borrow()
+            .as_ref()
+            .map(Rexie::store_names)
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn read(&self, stores: &[String]) -> Result<Transaction, StorageError> {
+        self.transaction(stores, TransactionMode::ReadOnly)
+    }
+
+    pub(crate) fn write(&self, stores: &[String]) -> Result<Transaction, StorageError> {
+        self.transaction(stores, TransactionMode::ReadWrite)
+    }
+
+    fn transaction(
+        &self,
+        stores: &[String],
+        mode: TransactionMode,
+    ) -> Result<Transaction, StorageError> {
+        match self.open.borrow().as_ref() {
+            Some(rexie) => rexie
+                .transaction(stores, mode)
+                .map_err(|_| StorageError::Closed),
+            None => Err(StorageError::Closed),
+        }
+    }
+}
+
+/// Waits until all of a transaction is durable.
+///
+/// A full disk lets every request succeed and then aborts at commit, without an error event
+/// (RELIABILITY 0.3); the library gives no reason for that abort, and there is no other one then.
+pub(crate) async fn commit(transaction: Transaction) -> Result<(), StorageError> {
+    transaction.commit().await.map_err(|error| {
+        if matches!(error, rexie::Error::TransactioncommitFailed) {
+            StorageError::Full
+        } else {
+            storage_error(error)
+        }
+    })
+}
+
+/// The engine's word for what the browser said.
+pub(crate) fn storage_error(error: rexie::Error) -> StorageError {
+    if let rexie::Error::IdbError(idb::Error::DomException(exception)) = error {
+        named(exception.name())
+    } else {
+        named("AbortError".to_owned())
+    }
+}
+
+fn named(name: String) -> StorageError {
+    match name.as_str() {
+        "QuotaExceededError" => StorageError::Full,
+        "InvalidStateError" => StorageError::Closed,
+        _ => StorageError::Other { name },
+    }
+}

@@ -1,0 +1,435 @@
+//! The engine's stores: what it loads when it begins, and the transactions it commits.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use js_sys::{Array, Uint8Array};
+use rexie::{KeyRange, Store, Transaction};
+use tidesync_engine::interface::{
+    HeldNotice, Loaded, PageId, StorageError, StoredBatch, StoredHeld, Table, Text, Write,
+};
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::{
+    connection::{Connection, HELD, META, SHADOW, STAGED, commit, log_of, storage_error, table_of},
+    host::Host,
+    object::{get, object, set},
+};
+
+/// The format of the stores that this build reads and writes.
+const FORMAT: f64 = 1.0;
+
+/// The only key of the meta store.
+const META_KEY: &str = "meta";
+
+/// Log rows that are signed in one go.
+const SIGN_ROWS: u32 = 64;
+
+/// The engine's stores.
+#[derive(Default)]
+pub(crate) struct Stores {
+    /// The texts of the staged batches, so that a push reads nothing.
+    texts: RefCell<BTreeMap<u64, Array>>,
+}
+
+impl Stores {
+    /// Raises the fence and reads what the engine begins with (`Effect::Load`).
+    pub(crate) async fn load(&self, connection: &Connection) -> Result<Loaded, StorageError> {
+        connection.reopen().await?;
+        let (fence, state) = claim(connection).await?;
+        let tables = tables(connection).await?;
+        let names = [STAGED.to_owned(), HELD.to_owned()];
+        let transaction = connection.read(&names)?;
+        let staged = self.staged(&transaction).await?;
+        let held = held(&transaction).await?;
+        Ok(Loaded {
+            fence,
+            meta: state,
+            staged,
+            held,
+            tables,
+        })
+    }
+
+    async fn staged(&self, transaction: &Transaction) -> Result<Vec<StoredBatch>, StorageError> {
+        let mut texts = BTreeMap::new();
+        let mut batches = Vec::new();
+        for (key, value) in entries(transaction, STAGED).await? {
+            let batch = whole(&key);
+            texts.insert(batch, get(&value, "texts").unchecked_into());
+            batches.push(StoredBatch {
+                batch,
+                state: bytes(&get(&value, "state")),
+            });
+        }
+        self.texts.replace(texts);
+        Ok(batches)
+    }
+
+    /// The texts of a staged batch.
+    pub(crate) fn texts(&self, batch: u64) -> Option<Array> {
+        self.texts.borrow().get(&batch).cloned()
+    }
+
+    /// Does all of `writes`, or nothing (`Effect::Commit`).
+    pub(crate) async fn commit(
+        &self,
+        connection: &Connection,
+        host: &Host,
+        fence: u64,
+        writes: &[Write],
+    ) -> Result<(), StorageError> {
+        let transaction = connection.write(&scope(writes))?;
+        let meta = read_meta(&transaction).await?;
+        if number(&get(&meta, "fence")) != as_number(fence) {
+            transaction.abort().await.map_err(storage_error)?;
+            return Err(StorageError::Fenced);
+        }
+        let mut batch = Batch::new(meta);
+        let mut texts = self.texts.borrow().clone();
+        for write in writes {
+            batch.add(&transaction, host, write, &mut texts).await?;
+        }
+        batch.put(&transaction).await?;
+        commit(transaction).await?;
+        self.texts.replace(texts);
+        Ok(())
+    }
+}
+
+/// The puts of one transaction, gathered so that each store is written in one go.
+struct Batch {
+    meta: JsValue,
+    puts: BTreeMap<&'static str, Vec<(JsValue, Option<JsValue>)>>,
+}
+
+impl Batch {
+    fn new(meta: JsValue) -> Self {
+        Self {
+            meta,
+            puts: BTreeMap::new(),
+        }
+    }
+
+    fn push(&mut self, store: &'static str, key: JsValue, value: JsValue) {
+        self.puts.entry(store).or_default().push((value, Some(key)));
+    }
+
+    async fn add(
+        &mut self,
+        transaction: &Transaction,
+        host: &Host,
+        write: &Write,
+        texts: &mut BTreeMap<u64, Array>,
+    ) -> Result<(), StorageError> {
+        match write {
+            Write::Meta { state, owner } => {
+                set(&self.meta, "state", &state.into());
+                set(
+                    &self.meta,
+                    "owner",
+                    &owner.as_deref().map_or(JsValue::NULL, JsValue::from),
+                );
+            }
+            Write::PutStaged {
+                batch,
+                state,
+                texts: parts,
+            } => {
+                let spliced = splice(host, parts, texts);
+                self.push(
+                    STAGED,
+                    as_number(*batch).into(),
+                    staged_row(&spliced, state),
+                );
+                texts.insert(*batch, spliced);
+            }
+            Write::DeleteStaged { batch } => {
+                delete(transaction, STAGED, as_number(*batch).into()).await?;
+                texts.remove(batch);
+            }
+            Write::PutHeld {
+                op,
+                state,
+                notice,
+                text,
+            } => {
+                let text = text
+                    .as_ref()
+                    .map(|part| splice(host, std::slice::from_ref(part), texts));
+                self.push(HELD, op.into(), held_row(state, notice, text.as_ref()));
+            }
+            Write::DeleteHeld { op } => delete(transaction, HELD, op.into()).await?,
+            Write::PutPage { page, bytes } => {
+                self.push(
+                    SHADOW,
+                    page_key(page),
+                    Uint8Array::from(bytes.as_slice()).into(),
+                );
+            }
+            Write::ConsumeLog { table, first, last } => {
+                let range = rows_between(*first, *last)?;
+                delete(transaction, &log_of(table), range.into()).await?;
+            }
+            Write::SignLog { table, user } => {
+                sign(&store(transaction, &log_of(table))?, user.as_deref()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(mut self, transaction: &Transaction) -> Result<(), StorageError> {
+        let meta = self.meta.clone();
+        self.push(META, META_KEY.into(), meta);
+        for (name, puts) in self.puts {
+            let store = store(transaction, name)?;
+            store
+                .put_all(puts.into_iter())
+                .await
+                .map_err(storage_error)?;
+        }
+        Ok(())
+    }
+}
+
+/// The stores that these writes touch.
+fn scope(writes: &[Write]) -> Vec<String> {
+    let mut names: Vec<String> = vec![META.to_owned()];
+    for write in writes {
+        let name = match write {
+            Write::Meta { .. } => continue,
+            Write::PutStaged { .. } | Write::DeleteStaged { .. } => STAGED.to_owned(),
+            Write::PutHeld { .. } | Write::DeleteHeld { .. } => HELD.to_owned(),
+            Write::PutPage { .. } => SHADOW.to_owned(),
+            Write::ConsumeLog { table, .. } | Write::SignLog { table, .. } => log_of(table),
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Raises the fence by one and gives it back with the engine's record.
+async fn claim(connection: &Connection) -> Result<(u64, Option<String>), StorageError> {
+    let transaction = connection.write(&[META.to_owned()])?;
+    let meta = read_meta(&transaction).await?;
+    if number(&get(&meta, "format")) > FORMAT {
+        transaction.abort().await.map_err(storage_error)?;
+        return Err(StorageError::Newer);
+    }
+    let fence = number(&get(&meta, "fence")).max(0.0) + 1.0;
+    set(&meta, "format", &FORMAT.into());
+    set(&meta, "fence", &fence.into());
+    let store = store(&transaction, META)?;
+    store
+        .put(&meta, Some(&META_KEY.into()))
+        .await
+        .map_err(storage_error)?;
+    commit(transaction).await?;
+    Ok((whole(&fence.into()), get(&meta, "state").as_string()))
+}
+
+/// The meta record, or an empty one.
+async fn read_meta(transaction: &Transaction) -> Result<JsValue, StorageError> {
+    let found = store(transaction, META)?
+        .get(META_KEY.into())
+        .await
+        .map_err(storage_error)?;
+    Ok(found.unwrap_or_else(|| object(&[])))
+}
+
+/// The tracked tables: those that have a log.
+async fn tables(connection: &Connection) -> Result<Vec<Table>, StorageError> {
+    let stores = connection.store_names();
+    let tracked: Vec<&str> = stores.iter().filter_map(|name| table_of(name)).collect();
+    if tracked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let transaction = connection.read(&stores)?;
+    let mut tables = Vec::with_capacity(tracked.len());
+    for name in tracked {
+        let log = store(&transaction, &log_of(name))?;
+        let first = log
+            .get_all_keys(None, Some(1))
+            .await
+            .map_err(storage_error)?;
+        // The log of a store that the app has removed is kept until it is sent.
+        let exists = stores.iter().any(|store| store == name);
+        tables.push(Table {
+            name: name.to_owned(),
+            generated_keys: exists && store(&transaction, name)?.auto_increment(),
+            pending: !first.is_empty(),
+        });
+    }
+    Ok(tables)
+}
+
+async fn held(transaction: &Transaction) -> Result<Vec<StoredHeld>, StorageError> {
+    let found = entries(transaction, HELD).await?;
+    let held = found.into_iter().map(|(key, value)| StoredHeld {
+        op: key.as_string().unwrap_or_default(),
+        state: bytes(&get(&value, "state")),
+    });
+    Ok(held.collect())
+}
+
+/// Names the user of the rows that name none, a few at a time.
+async fn sign(log: &Store, user: Option<&str>) -> Result<(), StorageError> {
+    let user = user.map_or(JsValue::NULL, JsValue::from);
+    let mut after = 0.0;
+    loop {
+        let range = KeyRange::lower_bound(&after.into(), Some(true)).map_err(idb_error)?;
+        let rows = log
+            .get_all(Some(range), Some(SIGN_ROWS))
+            .await
+            .map_err(storage_error)?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = number(&get(last, "row"));
+        let unsigned = rows
+            .into_iter()
+            .filter(|row| get(row, "user").is_undefined());
+        let signed = unsigned.map(|row| {
+            set(&row, "user", &user);
+            (row, None)
+        });
+        log.put_all(signed).await.map_err(storage_error)?;
+    }
+}
+
+/// The texts of operations, in order.
+fn splice(host: &Host, parts: &[Text], texts: &BTreeMap<u64, Array>) -> Array {
+    let mut heads = String::new();
+    let mut slots = Vec::new();
+    for part in parts {
+        if let Text::Spliced { head, slot } = part {
+            if !slots.is_empty() {
+                heads.push('\0');
+            }
+            heads.push_str(head);
+            slots.push(slot.0);
+        }
+    }
+    let spliced = if slots.is_empty() {
+        Array::new()
+    } else {
+        host.splice(&heads, &slots)
+    };
+    if spliced.length() as usize == parts.len() {
+        return spliced;
+    }
+    let mut next = spliced.values().into_iter();
+    parts
+        .iter()
+        .map(|part| whole_text(part, &mut next, texts))
+        .collect()
+}
+
+fn whole_text(
+    part: &Text,
+    spliced: &mut js_sys::IntoIter,
+    texts: &BTreeMap<u64, Array>,
+) -> JsValue {
+    match part {
+        Text::Spliced { .. } => spliced
+            .next()
+            .and_then(Result::ok)
+            .expect("a text for each head"),
+        Text::Whole { text } => text.into(),
+        Text::Kept { batch, index } => texts
+            .get(batch)
+            .expect("a batch that is kept is stored")
+            .get(*index),
+    }
+}
+
+fn staged_row(texts: &Array, state: &[u8]) -> JsValue {
+    object(&[
+        ("texts", texts.as_ref()),
+        ("state", &Uint8Array::from(state).into()),
+    ])
+}
+
+fn held_row(state: &[u8], notice: &HeldNotice, text: Option<&Array>) -> JsValue {
+    let text = text.map_or(JsValue::UNDEFINED, |texts| texts.get(0));
+    object(&[
+        ("state", &Uint8Array::from(state).into()),
+        ("table", &JsValue::from(&notice.table)),
+        ("lid", &JsValue::from(&notice.lid)),
+        ("code", &JsValue::from(&notice.code)),
+        ("message", &JsValue::from(&notice.message)),
+        ("at", &as_number(notice.at_ms).into()),
+        ("text", &text),
+    ])
+}
+
+/// The key of a page of the shadow.
+pub(crate) fn page_key(page: &PageId) -> JsValue {
+    Array::of2(&JsValue::from(&page.table), &page.bucket.into()).into()
+}
+
+/// Log rows from `first` to `last`, both included.
+fn rows_between(first: u64, last: u64) -> Result<KeyRange, StorageError> {
+    let (first, last) = (as_number(first).into(), as_number(last).into());
+    KeyRange::bound(&first, &last, None, None).map_err(idb_error)
+}
+
+/// The keys and values of one of our stores.
+async fn entries(
+    transaction: &Transaction,
+    name: &str,
+) -> Result<Vec<(JsValue, JsValue)>, StorageError> {
+    let store = store(transaction, name)?;
+    let keys = store
+        .get_all_keys(None, None)
+        .await
+        .map_err(storage_error)?;
+    let values = store.get_all(None, None).await.map_err(storage_error)?;
+    Ok(keys.into_iter().zip(values).collect())
+}
+
+async fn delete(transaction: &Transaction, name: &str, key: JsValue) -> Result<(), StorageError> {
+    store(transaction, name)?
+        .delete(key)
+        .await
+        .map_err(storage_error)
+}
+
+/// A store of a transaction.
+pub(crate) fn store(transaction: &Transaction, name: &str) -> Result<Store, StorageError> {
+    transaction.store(name).map_err(storage_error)
+}
+
+/// An error of the key range calls.
+pub(crate) fn idb_error(error: idb::Error) -> StorageError {
+    storage_error(error.into())
+}
+
+/// The bytes of a `Uint8Array` that we stored.
+pub(crate) fn bytes(value: &JsValue) -> Vec<u8> {
+    value
+        .dyn_ref::<Uint8Array>()
+        .map(Uint8Array::to_vec)
+        .unwrap_or_default()
+}
+
+fn number(value: &JsValue) -> f64 {
+    value.as_f64().unwrap_or_default()
+}
+
+/// Row numbers, batches and fences stay below 2^53: a key generator ends there.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to what fits"
+)]
+pub(crate) fn whole(value: &JsValue) -> u64 {
+    number(value).max(0.0) as u64
+}
+
+/// The same the other way.
+#[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+pub(crate) fn as_number(value: u64) -> f64 {
+    value as f64
+}

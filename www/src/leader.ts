@@ -1,0 +1,178 @@
+/** The engine as this tab runs it while it leads: loaded, fed, and replaced when it panics. */
+
+import { type CloudSyncOptions, compresses, engineConfig } from './config'
+import { loadEngine, type ModuleSource, onEnginePanic, type Session } from './engine-module'
+import { pushBody, type TableKeys, Values } from './host'
+import type { SyncStatus } from './status'
+import type { CallMethod, CapturedHint } from './tabs'
+
+/** Panics after which the engine is not started again. */
+const STRIKES = 3
+
+/** What the engine begins with. */
+export interface LeaderStart {
+  readonly database: string
+  readonly tables: ReadonlyMap<string, TableKeys>
+  readonly options: CloudSyncOptions
+  readonly wasm: ModuleSource | undefined
+  readonly state: () => { user: string | null; enabled: boolean | undefined; visible: boolean }
+}
+
+/** What comes from the engine. */
+export interface LeaderEvents {
+  status(status: Partial<SyncStatus>): void
+  resolved(call: number, ok: boolean): void
+  log(level: 'debug' | 'info' | 'warn' | 'error', message: string): void
+  /** Another tab has raised the fence. */
+  fenced(): void
+}
+
+/** The engine of one database in the tab that leads. */
+export class Leader {
+  readonly #start: LeaderStart
+  readonly #events: LeaderEvents
+  readonly #forgetPanics: () => void
+  readonly #calls = new Set<number>()
+  #session: Session | undefined
+  #nextCall = 1
+  #strikes = 0
+  #stopped = false
+
+  constructor(start: LeaderStart, events: LeaderEvents) {
+    this.#start = start
+    this.#events = events
+    this.#forgetPanics = onEnginePanic(() => this.#panicked())
+  }
+
+  /** Loads the module and starts the engine; on failure says so in the status. */
+  async run(): Promise<void> {
+    try {
+      const Engine = await loadEngine(this.#start.wasm)
+      if (!this.#stopped && this.#session === undefined) {
+        this.#begin(Engine)
+      }
+    } catch (error) {
+      this.#unavailable(error)
+    }
+  }
+
+  /** Starts the engine if it could not be loaded before. */
+  retry(): void {
+    if (this.#session === undefined && !this.#stopped && this.#strikes < STRIKES) {
+      void this.run()
+    }
+  }
+
+  /** Does something with the engine, if it runs. */
+  tell(action: (session: Session) => void): void {
+    if (this.#session !== undefined) {
+      action(this.#session)
+    }
+  }
+
+  captured(hints: readonly CapturedHint[]): void {
+    for (const { table, user, lids, trigger } of hints) {
+      this.tell((session) => session.captured(table, user, lids, trigger))
+    }
+  }
+
+  /** Asks for something that is answered by `resolved`; gives its number. */
+  call(method: CallMethod): number {
+    const call = this.#nextCall
+    this.#nextCall += 1
+    this.#calls.add(call)
+    if (this.#session === undefined) {
+      queueMicrotask(() => this.#resolve(call, false))
+    } else if (method === 'backup') {
+      this.#session.backup(call)
+    } else {
+      this.#session.forceSync(call)
+    }
+    return call
+  }
+
+  /** Ends the engine and closes its connection before it returns. */
+  stop(): void {
+    this.#stopped = true
+    this.#forgetPanics()
+    this.tell((session) => session.stop())
+    this.#session = undefined
+    this.#failCalls()
+  }
+
+  #begin(Engine: typeof Session): void {
+    const { database, options, state } = this.#start
+    const url = new URL(options.url, globalThis.location?.href).href
+    const session = new Engine(database, url, engineConfig(options), this.#host())
+    this.#session = session
+    const { user, enabled, visible } = state()
+    session.start(navigator.onLine, visible, user ?? undefined, enabled)
+  }
+
+  #host(): object {
+    const { options, tables } = this.#start
+    const events = this.#events
+    const values = new Values(tables)
+    const compress = compresses(options)
+    return {
+      token: async (reason: 'request' | 'expired', userId: string) =>
+        options.getToken({ reason, userId }),
+      log: (level: 'debug' | 'info' | 'warn' | 'error', message: string) =>
+        events.log(level, message),
+      status: (json: string) => events.status(JSON.parse(json) as Partial<SyncStatus>),
+      resolve: (call: number, ok: boolean) => this.#resolve(call, ok),
+      closed: () => this.#fenced(),
+      walk: values.walk.bind(values),
+      scan: values.scan.bind(values),
+      key: values.key.bind(values),
+      references: values.references.bind(values),
+      supply: values.supply.bind(values),
+      prepare: values.prepare.bind(values),
+      splice: values.splice.bind(values),
+      body: (envelope: string, texts: string[], first: number, last: number) =>
+        pushBody(envelope, texts.slice(first, last), compress),
+    }
+  }
+
+  #resolve(call: number, ok: boolean): void {
+    if (this.#calls.delete(call)) {
+      this.#events.resolved(call, ok)
+    }
+  }
+
+  #failCalls(): void {
+    for (const call of [...this.#calls]) {
+      this.#resolve(call, false)
+    }
+  }
+
+  #fenced(): void {
+    if (!this.#stopped) {
+      this.#events.fenced()
+    }
+  }
+
+  #panicked(): void {
+    this.#session = undefined
+    this.#strikes += 1
+    this.#failCalls()
+    this.#events.log('error', `Tidesync: the engine failed (${this.#strikes}/${STRIKES})`)
+    if (this.#strikes < STRIKES) {
+      void this.run()
+    } else {
+      this.#events.status({
+        phase: 'engine-failed',
+        lastError: { code: 'engine-failed', message: 'The engine failed; reload the page.' },
+      })
+    }
+  }
+
+  #unavailable(error: unknown): void {
+    const message = `The engine could not be loaded: ${error instanceof Error ? error.message : 'unknown'}`
+    this.#events.log('error', `Tidesync: ${message}`)
+    this.#events.status({
+      phase: 'engine-failed',
+      lastError: { code: 'engine-unavailable', message },
+    })
+  }
+}

@@ -1,0 +1,113 @@
+/** The instance that most apps have: one database, one server, configured once. */
+
+import type { CloudSyncOptions } from './config'
+import { TidesyncError } from './error'
+import { INITIAL_STATUS, type SyncStatus } from './status'
+import { type CloudSync, createCloudSync } from './sync'
+
+let service: CloudSync | undefined
+/** A database that was attached before anything was configured. */
+let waiting: IDBDatabase | undefined
+/** The user that was named before anything was configured. */
+let wantedUser: string | null | undefined
+const subscribers = new Set<() => void>()
+
+/**
+ * Says where and how to sync. Call it once, before or after {@link attach}; calling it again replaces
+ * the configuration, and what runs is stopped.
+ * @throws TidesyncError `invalid-option` with the option's name and what is allowed.
+ */
+export function configureCloudSync(options: CloudSyncOptions): void {
+  const next = createCloudSync(options)
+  service?.dispose()
+  service = next
+  next.subscribe(notify)
+  if (waiting !== undefined) {
+    next.attach(waiting)
+  }
+  if (wantedUser !== undefined) {
+    void next.start(wantedUser)
+  }
+  notify()
+}
+
+/**
+ * Connects an open database: every change to its tracked tables is captured from now on, and synced
+ * once {@link initAutoSync} or the hook has named the user.
+ * @throws TidesyncError `not-installed` where `installTidesync` has not run in an upgrade.
+ */
+export function attach(database: IDBDatabase): void {
+  waiting = database
+  service?.attach(database)
+}
+
+/**
+ * Syncs `userId`'s changes from now on; null after signing out. Resolves when sync has begun.
+ * @throws TidesyncError `not-configured` before `configureCloudSync`.
+ */
+export async function initAutoSync(userId: string | null): Promise<void> {
+  configured()
+  await startService(userId)
+}
+
+/** The same, and before `configureCloudSync` it waits for that. */
+export async function startService(userId: string | null): Promise<void> {
+  wantedUser = userId
+  await service?.start(userId)
+}
+
+/** Stops syncing in this tab. Capture goes on. */
+export function stopAutoSync(): void {
+  wantedUser = undefined
+  service?.stop()
+}
+
+/**
+ * Turns auto-sync on or off, and remembers it in the database.
+ * @throws TidesyncError `not-configured` before `configureCloudSync`.
+ */
+export async function setAutoSyncEnabled(enabled: boolean): Promise<void> {
+  await configured().setEnabled(enabled)
+}
+
+/** The current status: the same object until something in it changes. */
+export function getAutoSyncStatus(): SyncStatus {
+  return service?.getStatus() ?? INITIAL_STATUS
+}
+
+/** Calls `listener` after each change of the status; gives the function that ends it. */
+export function subscribe(listener: () => void): () => void {
+  const own = () => listener()
+  subscribers.add(own)
+  return () => {
+    subscribers.delete(own)
+  }
+}
+
+/** Syncs now, past buffer, throttle and backoff; resolves to whether the server confirmed all. */
+export function forceSync(): Promise<boolean> {
+  return service?.forceSync() ?? Promise.resolve(false)
+}
+
+/** Compares everything, sends what differs, and resolves to whether the server confirmed all. */
+export function triggerBackup(): Promise<boolean> {
+  return service?.triggerBackup() ?? Promise.resolve(false)
+}
+
+function notify(): void {
+  for (const listener of [...subscribers]) {
+    if (subscribers.has(listener)) {
+      listener()
+    }
+  }
+}
+
+function configured(): CloudSync {
+  if (service === undefined) {
+    throw new TidesyncError(
+      'not-configured',
+      'Tidesync: call configureCloudSync({ url, getToken }) before you start to sync.',
+    )
+  }
+  return service
+}

@@ -1,0 +1,499 @@
+/** `createCloudSync`: one database of one app, kept in sync with one server. */
+
+import {
+  type Attachment,
+  attach as attachCapture,
+  type Change,
+  type CommittedChanges,
+  onClose,
+  onCommit,
+} from './capture'
+import { type CloudSyncOptions, checkOptions, privacyForbids } from './config'
+import { TidesyncError } from './error'
+import { toStorageEvent } from './events'
+import { type TableKeys, userText } from './host'
+import { encodeKey } from './key'
+import { Leader } from './leader'
+import { Leadership } from './leadership'
+import { consoleLogger } from './logger'
+import { capabilities, type SyncStatus } from './status'
+import { StatusStore } from './status-store'
+import { type CallMethod, type CapturedHint, type TabMessage, Tabs } from './tabs'
+
+/** A tab that leads answers within this time, or another takes its place. */
+const ALIVE_WITHIN_MS = 5_000
+
+/** Sync of one database. */
+export interface CloudSync {
+  /**
+   * Connects an open database: capture begins, and sync if {@link start} was called. Calling it for
+   * a new connection to the same database replaces the old one.
+   * @throws TidesyncError `not-installed` where `installTidesync` has not run, `another-database`
+   * where this instance has a database of another name.
+   */
+  attach(database: IDBDatabase): void
+  /** Syncs `userId`'s changes from now on; null after signing out. Resolves when sync has begun. */
+  start(userId: string | null): Promise<void>
+  /** Stops syncing in this tab. Capture goes on. */
+  stop(): void
+  /** Syncs now; resolves to whether the server has confirmed everything that was pending. */
+  forceSync(): Promise<boolean>
+  /** Compares everything with what the server has, sends what differs, and resolves to whether the
+   * server has confirmed all of it (R074). */
+  triggerBackup(): Promise<boolean>
+  /** Turns auto-sync on or off, and remembers it in the database. */
+  setEnabled(enabled: boolean): Promise<void>
+  /** Tells that a token can be had again, after `getToken` gave null. */
+  tokenAvailable(): void
+  /** The current status: the same object until something in it changes. */
+  getStatus(): SyncStatus
+  /** Calls `listener` after each change of the status; gives the function that ends it. */
+  subscribe(listener: () => void): () => void
+  /** Stops, and lets go of everything. */
+  dispose(): void
+}
+
+/**
+ * Makes an instance without globals, for apps with several databases or servers.
+ * @throws TidesyncError `invalid-option` with the option's name and what is allowed.
+ */
+export function createCloudSync(options: CloudSyncOptions): CloudSync {
+  checkOptions(options)
+  return new DatabaseSync(options, options.wasmUrl)
+}
+
+class DatabaseSync implements CloudSync {
+  readonly #options: CloudSyncOptions
+  readonly #wasm: string | URL | undefined
+  readonly #status = new StatusStore()
+  readonly #calls = new Map<string, (ok: boolean) => void>()
+  readonly #leaderCalls = new Map<number, string>()
+  readonly #visibleTabs = new Map<string, boolean>()
+  readonly #tab = crypto.randomUUID()
+  #attachment: Attachment | undefined
+  #user: string | null | undefined
+  #enabled: boolean | undefined
+  #run: Run | undefined
+
+  readonly getStatus: () => SyncStatus = this.#status.getStatus
+  readonly subscribe: (listener: () => void) => () => void = this.#status.subscribe
+
+  constructor(options: CloudSyncOptions, wasm: string | URL | undefined) {
+    this.#options = options
+    this.#wasm = wasm
+    this.#enabled = options.enabled
+  }
+
+  attach(database: IDBDatabase): void {
+    const attachment = attachCapture(database)
+    const known = this.#attachment
+    if (known !== undefined && known.name !== attachment.name) {
+      throw new TidesyncError(
+        'another-database',
+        `Tidesync: this instance syncs "${known.name}". Make one with createCloudSync for "${attachment.name}".`,
+      )
+    }
+    this.#attachment = attachment
+    if (this.#user !== undefined) {
+      attachment.user = this.#user
+      this.#begin(attachment)
+    }
+  }
+
+  start(userId: string | null): Promise<void> {
+    const switched = this.#user !== userId
+    this.#user = userId
+    if (this.#attachment === undefined) {
+      return Promise.resolve()
+    }
+    this.#attachment.user = userId
+    if (this.#run === undefined) {
+      this.#begin(this.#attachment)
+    } else if (switched) {
+      this.#switchUser(userId)
+      this.#run.tabs.send({ type: 'user', user: userId })
+    }
+    return this.#initialized()
+  }
+
+  stop(): void {
+    const run = this.#run
+    this.#run = undefined
+    if (run === undefined) {
+      return
+    }
+    for (const forget of run.listeners) {
+      forget()
+    }
+    run.leadership.stop()
+    run.tabs.close()
+    clearTimeout(run.aliveTimer)
+    this.#settleCalls()
+    this.#status.update({ isInitialized: false, isLeader: false, hasPendingSync: false })
+  }
+
+  dispose(): void {
+    this.stop()
+    this.#attachment?.detach()
+    this.#attachment = undefined
+    this.#user = undefined
+  }
+
+  forceSync(): Promise<boolean> {
+    return this.#call('forceSync')
+  }
+
+  triggerBackup(): Promise<boolean> {
+    return this.#call('backup')
+  }
+
+  async setEnabled(enabled: boolean): Promise<void> {
+    this.#enabled = enabled
+    this.#run?.leader?.tell((session) => session.setEnabled(enabled))
+    this.#run?.tabs.send({ type: 'enabled', enabled })
+    await this.#initialized()
+  }
+
+  tokenAvailable(): void {
+    this.#run?.leader?.tell((session) => session.tokenAvailable())
+    this.#run?.tabs.send({ type: 'token' })
+  }
+
+  #begin(attachment: Attachment): void {
+    this.stop()
+    if (privacyForbids(this.#options)) {
+      this.#status.update({
+        phase: 'disabled',
+        disabledReason: 'privacy',
+        userId: this.#user ?? null,
+      })
+      return
+    }
+    const { name } = attachment
+    const tabs = new Tabs(name, (message) => this.#heard(message))
+    const leadership = new Leadership(name, {
+      lead: () => this.#lead(attachment),
+      follow: () => this.#follow(),
+    })
+    const listeners = [...this.#listenToCapture(name), ...this.#listenToPage()]
+    this.#run = { tabs, leadership, listeners, leader: undefined, aliveTimer: undefined }
+    this.#status.update({ capabilities: capabilities(), isOnline: navigator.onLine })
+    leadership.start()
+    this.#expectLeader({ type: 'hello', visible: isVisible() })
+  }
+
+  #listenToCapture(name: string): (() => void)[] {
+    return [
+      onCommit((committed) => {
+        if (committed.database === name) {
+          this.#captured(committed)
+        }
+      }),
+      onClose((database) => {
+        if (database === name) {
+          this.stop()
+        }
+      }),
+    ]
+  }
+
+  #listenToPage(): (() => void)[] {
+    return [
+      listen(globalThis, 'online', () => this.#wentOnline(true)),
+      listen(globalThis, 'offline', () => this.#wentOnline(false)),
+      listen(globalThis, 'pageshow', () => this.#seen(isVisible())),
+      listen(globalThis, 'pagehide', () => this.#seen(false)),
+      listen(document, 'visibilitychange', () => this.#seen(isVisible())),
+      listen(globalThis, 'beforeunload', (event) => {
+        if (this.#options.warnBeforeUnload === true && this.getStatus().pending > 0) {
+          event.preventDefault()
+        }
+      }),
+    ]
+  }
+
+  #lead(attachment: Attachment): void {
+    const run = this.#run
+    if (run === undefined) {
+      return
+    }
+    clearTimeout(run.aliveTimer)
+    const leader = new Leader(
+      {
+        database: attachment.name,
+        tables: tableKeys(attachment),
+        options: this.#options,
+        wasm: this.#wasm,
+        state: () => ({
+          user: this.#user ?? null,
+          enabled: this.#enabled,
+          visible: this.#anyVisible(),
+        }),
+      },
+      {
+        status: (status) => this.#engineStatus(status),
+        resolved: (call, ok) => this.#resolved(call, ok),
+        log: (level, message) => (this.#options.logger ?? consoleLogger)(level, message),
+        fenced: () => run.leadership.yield(),
+      },
+    )
+    run.leader = leader
+    this.#status.update({ isLeader: true })
+    void leader.run()
+  }
+
+  #follow(): void {
+    const run = this.#run
+    run?.leader?.stop()
+    if (run !== undefined) {
+      run.leader = undefined
+    }
+    this.#status.update({ isLeader: false })
+  }
+
+  #engineStatus(status: Partial<SyncStatus>): void {
+    const own = { isLeader: true, isOnline: navigator.onLine, capabilities: capabilities() }
+    this.#status.update({ ...status, ...own })
+    this.#run?.tabs.send({ type: 'status', status: this.getStatus() })
+  }
+
+  #captured({ changes }: CommittedChanges): void {
+    const run = this.#run
+    if (run === undefined) {
+      return
+    }
+    const hints = toHints(changes, this.#options)
+    if (run.leader !== undefined) {
+      run.leader.captured(hints)
+    } else {
+      this.#expectLeader({ type: 'captured', hints, visible: isVisible() })
+    }
+  }
+
+  /** Tells the leader something that it must answer; one that does not is replaced (F13). */
+  #expectLeader(message: TabMessage): void {
+    const run = this.#run
+    if (run === undefined || run.leader !== undefined) {
+      return
+    }
+    run.tabs.send(message)
+    run.aliveTimer ??= setTimeout(() => {
+      run.aliveTimer = undefined
+      run.leadership.takeOver()
+    }, ALIVE_WITHIN_MS)
+  }
+
+  #heard(message: TabMessage): void {
+    const run = this.#run
+    if (run === undefined) {
+      return
+    }
+    if (run.leader !== undefined) {
+      this.#heardAsLeader(message, run, run.leader)
+    } else {
+      this.#heardAsFollower(message, run)
+    }
+    if (message.type === 'enabled') {
+      this.#enabled = message.enabled
+    }
+  }
+
+  #heardAsLeader(message: TabMessage, run: Run, leader: Leader): void {
+    switch (message.type) {
+      case 'hello':
+        run.tabs.send({ type: 'alive', visible: isVisible() })
+        run.tabs.send({ type: 'status', status: this.getStatus() })
+        break
+      case 'captured':
+        run.tabs.send({ type: 'alive', visible: isVisible() })
+        leader.captured(message.hints)
+        break
+      case 'call':
+        run.tabs.send({ type: 'alive', visible: isVisible() })
+        this.#leaderCalls.set(leader.call(message.method), message.id)
+        break
+      case 'enabled':
+        leader.tell((session) => session.setEnabled(message.enabled))
+        break
+      case 'user':
+        this.#user = message.user
+        this.#switchUser(message.user)
+        break
+      case 'token':
+        leader.tell((session) => session.tokenAvailable())
+        break
+      case 'visible':
+        this.#visibleTabs.set(message.tab, message.visible)
+        leader.tell((session) => session.visible(this.#anyVisible()))
+        break
+      case 'alive':
+      case 'status':
+      case 'result':
+        break
+    }
+  }
+
+  #heardAsFollower(message: TabMessage, run: Run): void {
+    switch (message.type) {
+      case 'alive':
+        clearTimeout(run.aliveTimer)
+        run.aliveTimer = undefined
+        break
+      case 'status':
+        this.#status.update({
+          ...message.status,
+          isLeader: false,
+          isOnline: navigator.onLine,
+          capabilities: capabilities(),
+        })
+        break
+      case 'result':
+        this.#settle(message.id, message.ok)
+        break
+      case 'user':
+        this.#user = message.user
+        break
+      case 'hello':
+      case 'captured':
+      case 'call':
+      case 'enabled':
+      case 'token':
+      case 'visible':
+        break
+    }
+  }
+
+  #switchUser(user: string | null): void {
+    if (this.#attachment !== undefined) {
+      this.#attachment.user = user
+    }
+    this.#run?.leader?.tell((session) => session.userChanged(user ?? undefined))
+  }
+
+  #wentOnline(online: boolean): void {
+    this.#status.update({ isOnline: online })
+    this.#run?.leader?.tell((session) => session.online(online))
+    if (online) {
+      this.#run?.leader?.retry()
+    }
+  }
+
+  #seen(visible: boolean): void {
+    const run = this.#run
+    if (run?.leader === undefined) {
+      run?.tabs.send({ type: 'visible', tab: this.#tab, visible })
+    } else {
+      run.leader.tell((session) => session.visible(this.#anyVisible()))
+      run.leader.retry()
+    }
+  }
+
+  #anyVisible(): boolean {
+    return isVisible() || [...this.#visibleTabs.values()].some((visible) => visible)
+  }
+
+  #call(method: CallMethod): Promise<boolean> {
+    const run = this.#run
+    if (run === undefined) {
+      return Promise.resolve(false)
+    }
+    const id = crypto.randomUUID()
+    const settled = new Promise<boolean>((resolve) => this.#calls.set(id, resolve))
+    if (run.leader === undefined) {
+      this.#expectLeader({ type: 'call', id, method })
+    } else {
+      this.#leaderCalls.set(run.leader.call(method), id)
+    }
+    return settled
+  }
+
+  /** The engine has answered a call, of this tab or of another. */
+  #resolved(call: number, ok: boolean): void {
+    const id = this.#leaderCalls.get(call)
+    this.#leaderCalls.delete(call)
+    if (id !== undefined && !this.#settle(id, ok)) {
+      this.#run?.tabs.send({ type: 'result', id, ok })
+    }
+  }
+
+  #settle(id: string, ok: boolean): boolean {
+    const resolve = this.#calls.get(id)
+    this.#calls.delete(id)
+    resolve?.(ok)
+    return resolve !== undefined
+  }
+
+  #settleCalls(): void {
+    for (const id of [...this.#calls.keys()]) {
+      this.#settle(id, false)
+    }
+  }
+
+  /** Resolves when some tab's engine has read the database, or sync was stopped. */
+  #initialized(): Promise<void> {
+    const done = () => this.#run === undefined || this.getStatus().isInitialized
+    if (done()) {
+      return Promise.resolve()
+    }
+    return new Promise((resolve) => {
+      const forget = this.subscribe(() => {
+        if (done()) {
+          forget()
+          resolve()
+        }
+      })
+    })
+  }
+}
+
+/** What runs from `start` to `stop`. */
+interface Run {
+  readonly tabs: Tabs
+  readonly leadership: Leadership
+  readonly listeners: readonly (() => void)[]
+  leader: Leader | undefined
+  aliveTimer: ReturnType<typeof setTimeout> | undefined
+}
+
+function listen(target: EventTarget, type: string, listener: (event: Event) => void): () => void {
+  target.addEventListener(type, listener)
+  return () => target.removeEventListener(type, listener)
+}
+
+function isVisible(): boolean {
+  return document.visibilityState === 'visible'
+}
+
+/** How the tables' stores find their keys. */
+function tableKeys({ database, tables }: Attachment): Map<string, TableKeys> {
+  const keys = new Map<string, TableKeys>()
+  if (tables.length > 0) {
+    const transaction = database.transaction(tables)
+    for (const table of tables) {
+      const { keyPath, autoIncrement } = transaction.objectStore(table)
+      keys.set(table, { keyPath, autoIncrement })
+    }
+  }
+  return keys
+}
+
+/** Changes as the engine hears of them: by table and user. */
+function toHints(changes: readonly Change[], options: CloudSyncOptions): CapturedHint[] {
+  const groups = new Map<
+    string,
+    { table: string; user: string; lids: string[]; trigger: boolean }
+  >()
+  for (const change of changes) {
+    const user = userText(change.user)
+    const name = `${user}\0${change.table}`
+    const group = groups.get(name) ?? { table: change.table, user, lids: [], trigger: false }
+    groups.set(name, group)
+    group.lids.push(lidOf(change))
+    group.trigger ||= options.skip?.when?.(toStorageEvent(change)) !== true
+  }
+  return [...groups.values()].map((group) => ({ ...group, lids: group.lids.join('\0') }))
+}
+
+function lidOf(change: Change): string {
+  return change.lid ?? (change.key === undefined ? '' : encodeKey(change.key))
+}

@@ -1,0 +1,97 @@
+/** What the tabs of one database tell each other. All of it are hints: the log is the truth. */
+
+import type { SyncStatus } from './status'
+
+/** Changes of one table in one transaction. */
+export interface CapturedHint {
+  readonly table: string
+  /** `o` the owner, `n` nobody, `u<id>` a user. */
+  readonly user: string
+  /** Key texts joined by U+0000, one for each change. */
+  readonly lids: string
+  /** Whether they are a reason to sync. */
+  readonly trigger: boolean
+}
+
+/** What an app asks of the engine and waits for. */
+export type CallMethod = 'forceSync' | 'backup'
+
+/** A message between tabs. */
+export type TabMessage =
+  | { readonly type: 'hello'; readonly visible: boolean }
+  | { readonly type: 'alive'; readonly visible: boolean }
+  | { readonly type: 'status'; readonly status: SyncStatus }
+  | {
+      readonly type: 'captured'
+      readonly hints: readonly CapturedHint[]
+      readonly visible: boolean
+    }
+  | { readonly type: 'call'; readonly id: string; readonly method: CallMethod }
+  | { readonly type: 'result'; readonly id: string; readonly ok: boolean }
+  | { readonly type: 'enabled'; readonly enabled: boolean }
+  | { readonly type: 'user'; readonly user: string | null }
+  | { readonly type: 'token' }
+  | { readonly type: 'visible'; readonly tab: string; readonly visible: boolean }
+
+const FIELDS: Readonly<Record<TabMessage['type'], Readonly<Record<string, string>>>> = {
+  hello: { visible: 'boolean' },
+  alive: { visible: 'boolean' },
+  status: { status: 'object' },
+  captured: { hints: 'object', visible: 'boolean' },
+  call: { id: 'string', method: 'string' },
+  result: { id: 'string', ok: 'boolean' },
+  enabled: { enabled: 'boolean' },
+  user: {},
+  token: {},
+  visible: { tab: 'string', visible: 'boolean' },
+}
+
+/** The channel between the tabs of one database. */
+export class Tabs {
+  readonly #channel: BroadcastChannel
+
+  constructor(database: string, listener: (message: TabMessage) => void) {
+    this.#channel = new BroadcastChannel(`tidesync:${database}:tabs`)
+    this.#channel.onmessage = (event: MessageEvent<unknown>) => {
+      if (isTabMessage(event.data)) {
+        listener(event.data)
+      }
+    }
+  }
+
+  send(message: TabMessage): void {
+    this.#channel.postMessage(message)
+  }
+
+  close(): void {
+    this.#channel.close()
+  }
+}
+
+/** Other code of the origin, or another version, may speak on the channel too (SEC17). */
+function isTabMessage(data: unknown): data is TabMessage {
+  if (typeof data !== 'object' || data === null) {
+    return false
+  }
+  const message = data as Record<string, unknown>
+  const fields = FIELDS[message.type as TabMessage['type']]
+  return (
+    fields !== undefined &&
+    Object.entries(fields).every(([name, type]) => typeof message[name] === type) &&
+    message.status !== null &&
+    (message.hints === undefined || isHints(message.hints))
+  )
+}
+
+function isHints(hints: unknown): boolean {
+  return (
+    Array.isArray(hints) &&
+    hints.every(
+      (hint: Partial<CapturedHint> | null) =>
+        typeof hint?.table === 'string' &&
+        typeof hint.user === 'string' &&
+        typeof hint.lids === 'string' &&
+        typeof hint.trigger === 'boolean',
+    )
+  )
+}
