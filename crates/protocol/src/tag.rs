@@ -295,7 +295,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Reads an index below `length`, or the name of a property that is no index.
+    /// Reads an index below `length`, or the name of a property.
     fn place(&mut self, length: u32, depth: usize) -> Result<Place, ValueError> {
         if self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             let last = length.checked_sub(1).ok_or_else(|| self.bad_tag())?;
@@ -317,9 +317,11 @@ enum Place {
     Name(Vec<u16>),
 }
 
-/// Whether a name is an array index (ECMAScript: the canonical text of an integer below 2³² − 1).
-fn is_index(name: &[u16]) -> bool {
+/// Whether a name is `length` or an array index (ECMAScript: the canonical text of an integer below
+/// 2³² − 1), and so never a named property of an array.
+fn is_array_own(name: &[u16]) -> bool {
     let text = String::from_utf16_lossy(name);
-    text.parse::<u32>()
+    text == "length"
+        || text.parse::<u32>()
         .is_ok_and(|index| index != u32::MAX && index.to_string() == text)
 }
