@@ -32,7 +32,7 @@ export class Leader {
   readonly #start: LeaderStart
   readonly #events: LeaderEvents
   readonly #forgetPanics: () => void
-  readonly #calls = new Set<number>()
+  readonly #calls = new Map<number, CallMethod>()
   #session: Session | undefined
   #nextCall = 1
   #strikes = 0
@@ -80,14 +80,8 @@ export class Leader {
   call(method: CallMethod): number {
     const call = this.#nextCall
     this.#nextCall += 1
-    this.#calls.add(call)
-    if (this.#session === undefined) {
-      queueMicrotask(() => this.#resolve(call, false))
-    } else if (method === 'backup') {
-      this.#session.backup(call)
-    } else {
-      this.#session.forceSync(call)
-    }
+    this.#calls.set(call, method)
+    this.tell((session) => ask(session, call, method))
     return call
   }
 
@@ -107,6 +101,9 @@ export class Leader {
     this.#session = session
     const { user, enabled, visible } = state()
     session.start(navigator.onLine, visible, user ?? undefined, enabled)
+    for (const [call, method] of this.#calls) {
+      ask(session, call, method)
+    }
   }
 
   #host(): object {
@@ -119,7 +116,7 @@ export class Leader {
         options.getToken({ reason, userId }),
       log: (level: 'debug' | 'info' | 'warn' | 'error', message: string) =>
         events.log(level, message),
-      status: (json: string) => events.status(JSON.parse(json) as Partial<SyncStatus>),
+      status: (json: string) => this.#told(JSON.parse(json) as Partial<SyncStatus>),
       resolve: (call: number, ok: boolean) => this.#resolve(call, ok),
       closed: () => this.#fenced(),
       walk: values.walk.bind(values),
@@ -134,6 +131,12 @@ export class Leader {
     }
   }
 
+  #told(status: Partial<SyncStatus>): void {
+    if (!this.#stopped) {
+      this.#events.status(status)
+    }
+  }
+
   #resolve(call: number, ok: boolean): void {
     if (this.#calls.delete(call)) {
       this.#events.resolved(call, ok)
@@ -141,7 +144,7 @@ export class Leader {
   }
 
   #failCalls(): void {
-    for (const call of [...this.#calls]) {
+    for (const call of [...this.#calls.keys()]) {
       this.#resolve(call, false)
     }
   }
@@ -162,7 +165,11 @@ export class Leader {
     } else {
       this.#events.status({
         phase: 'engine-failed',
-        lastError: { code: 'engine-failed', message: 'The engine failed; reload the page.' },
+        lastError: {
+          code: 'engine-failed',
+          message: 'The engine failed; reload the page.',
+          at: Date.now(),
+        },
       })
     }
   }
@@ -170,9 +177,18 @@ export class Leader {
   #unavailable(error: unknown): void {
     const message = `The engine could not be loaded: ${error instanceof Error ? error.message : 'unknown'}`
     this.#events.log('error', `Tidesync: ${message}`)
+    this.#failCalls()
     this.#events.status({
       phase: 'engine-failed',
-      lastError: { code: 'engine-unavailable', message },
+      lastError: { code: 'engine-unavailable', message, at: Date.now() },
     })
+  }
+}
+
+function ask(session: Session, call: number, method: CallMethod): void {
+  if (method === 'backup') {
+    session.backup(call)
+  } else {
+    session.forceSync(call)
   }
 }

@@ -26,6 +26,8 @@ export interface SyncErrorInfo {
   readonly code: string
   /** For people; carries no user data. */
   readonly message: string
+  /** When, in ms since 1970. */
+  readonly at: number
 }
 
 /** How far a sync or a first upload has come, in records. */
@@ -55,6 +57,8 @@ export interface SyncStatus {
   readonly phase: Phase
   /** Records with a change that the server has not confirmed. */
   readonly pending: number
+  /** Records with a change that waits for another user to sign in. */
+  readonly waiting: number
   /** Changes that the server refused or that cannot be sent. */
   readonly held: number
   /** Held changes that another client's change forbids. */
@@ -93,6 +97,7 @@ export const INITIAL_STATUS: SyncStatus = Object.freeze({
   isRetrying: false,
   phase: 'disabled',
   pending: 0,
+  waiting: 0,
   held: 0,
   conflicts: 0,
   progress: null,

@@ -66,7 +66,8 @@ class DatabaseSync implements CloudSync {
   readonly #options: CloudSyncOptions
   readonly #wasm: string | URL | undefined
   readonly #status = new StatusStore()
-  readonly #calls = new Map<string, (ok: boolean) => void>()
+  /** What this tab's app waits for. */
+  readonly #calls = new Map<string, { method: CallMethod; resolve: (ok: boolean) => void }>()
   readonly #leaderCalls = new Map<number, string>()
   readonly #visibleTabs = new Map<string, boolean>()
   readonly #tab = crypto.randomUUID()
@@ -96,7 +97,9 @@ class DatabaseSync implements CloudSync {
     this.#attachment = attachment
     if (this.#user !== undefined) {
       attachment.user = this.#user
-      this.#begin(attachment)
+      if (this.#run === undefined || known?.database !== attachment.database) {
+        this.#begin(attachment)
+      }
     }
   }
 
@@ -118,7 +121,6 @@ class DatabaseSync implements CloudSync {
 
   stop(): void {
     const run = this.#run
-    this.#run = undefined
     if (run === undefined) {
       return
     }
@@ -126,6 +128,7 @@ class DatabaseSync implements CloudSync {
       forget()
     }
     run.leadership.stop()
+    this.#run = undefined
     run.tabs.close()
     clearTimeout(run.aliveTimer)
     this.#settleCalls()
@@ -217,7 +220,7 @@ class DatabaseSync implements CloudSync {
     if (run === undefined) {
       return
     }
-    clearTimeout(run.aliveTimer)
+    this.#leaderAnswered(run)
     const leader = new Leader(
       {
         database: attachment.name,
@@ -239,6 +242,10 @@ class DatabaseSync implements CloudSync {
     )
     run.leader = leader
     this.#status.update({ isLeader: true })
+    run.tabs.send({ type: 'leading' })
+    for (const [id, { method }] of this.#calls) {
+      this.#leaderCalls.set(leader.call(method), id)
+    }
     void leader.run()
   }
 
@@ -281,6 +288,11 @@ class DatabaseSync implements CloudSync {
       run.aliveTimer = undefined
       run.leadership.takeOver()
     }, ALIVE_WITHIN_MS)
+  }
+
+  #leaderAnswered(run: Run): void {
+    clearTimeout(run.aliveTimer)
+    run.aliveTimer = undefined
   }
 
   #heard(message: TabMessage): void {
@@ -327,6 +339,7 @@ class DatabaseSync implements CloudSync {
         leader.tell((session) => session.visible(this.#anyVisible()))
         break
       case 'alive':
+      case 'leading':
       case 'status':
       case 'result':
         break
@@ -336,8 +349,17 @@ class DatabaseSync implements CloudSync {
   #heardAsFollower(message: TabMessage, run: Run): void {
     switch (message.type) {
       case 'alive':
-        clearTimeout(run.aliveTimer)
-        run.aliveTimer = undefined
+        this.#leaderAnswered(run)
+        // Browsers hold back the timers of hidden pages: who is looked at serves better (F18).
+        if (isVisible() && !message.visible) {
+          run.leadership.takeOver()
+        }
+        break
+      case 'leading':
+        this.#leaderAnswered(run)
+        for (const [id, { method }] of this.#calls) {
+          this.#expectLeader({ type: 'call', id, method })
+        }
         break
       case 'status':
         this.#status.update({
@@ -398,7 +420,7 @@ class DatabaseSync implements CloudSync {
       return Promise.resolve(false)
     }
     const id = crypto.randomUUID()
-    const settled = new Promise<boolean>((resolve) => this.#calls.set(id, resolve))
+    const settled = new Promise<boolean>((resolve) => this.#calls.set(id, { method, resolve }))
     if (run.leader === undefined) {
       this.#expectLeader({ type: 'call', id, method })
     } else {
@@ -417,10 +439,10 @@ class DatabaseSync implements CloudSync {
   }
 
   #settle(id: string, ok: boolean): boolean {
-    const resolve = this.#calls.get(id)
+    const call = this.#calls.get(id)
     this.#calls.delete(id)
-    resolve?.(ok)
-    return resolve !== undefined
+    call?.resolve(ok)
+    return call !== undefined
   }
 
   #settleCalls(): void {

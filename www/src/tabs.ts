@@ -20,6 +20,7 @@ export type CallMethod = 'forceSync' | 'backup'
 export type TabMessage =
   | { readonly type: 'hello'; readonly visible: boolean }
   | { readonly type: 'alive'; readonly visible: boolean }
+  | { readonly type: 'leading' }
   | { readonly type: 'status'; readonly status: SyncStatus }
   | {
       readonly type: 'captured'
@@ -36,6 +37,7 @@ export type TabMessage =
 const FIELDS: Readonly<Record<TabMessage['type'], Readonly<Record<string, string>>>> = {
   hello: { visible: 'boolean' },
   alive: { visible: 'boolean' },
+  leading: {},
   status: { status: 'object' },
   captured: { hints: 'object', visible: 'boolean' },
   call: { id: 'string', method: 'string' },
@@ -79,6 +81,7 @@ function isTabMessage(data: unknown): data is TabMessage {
     fields !== undefined &&
     Object.entries(fields).every(([name, type]) => typeof message[name] === type) &&
     message.status !== null &&
+    (message.type !== 'user' || message.user === null || typeof message.user === 'string') &&
     (message.hints === undefined || isHints(message.hints))
   )
 }
