@@ -302,7 +302,7 @@ impl Scanner<'_> {
             return self.integer(last).map(Place::Index);
         }
         let name = self.name_units(depth)?;
-        if is_index(&name) {
+        if is_array_own(&name) {
             Err(self.bad_tag())
         } else {
             Ok(Place::Name(name))
@@ -322,6 +322,7 @@ enum Place {
 fn is_array_own(name: &[u16]) -> bool {
     let text = String::from_utf16_lossy(name);
     text == "length"
-        || text.parse::<u32>()
-        .is_ok_and(|index| index != u32::MAX && index.to_string() == text)
+        || text
+            .parse::<u32>()
+            .is_ok_and(|index| index != u32::MAX && index.to_string() == text)
 }

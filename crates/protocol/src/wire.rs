@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 /// The protocol version this build speaks. A server that no longer speaks it answers 426.
@@ -71,12 +71,17 @@ pub struct Op {
     /// `patch`: the top-level fields that were removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unset: Option<Vec<String>>,
-    /// `put`: the whole value, in its wire form.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// `put`: the whole value, in its wire form. `null` is a value.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub value: Option<Box<RawValue>>,
     /// The content hash of the operation, 16 lower-case hex digits; covers table, rid, kind, base
     /// and the canonical value. An id that comes again with another hash is refused.
     pub hash: String,
+}
+
+/// Reads a member that is there: unlike an `Option`'s own, `null` does not count as absent.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(from).map(Some)
 }
 
 /// What an operation does to its record.
