@@ -1,1 +1,19 @@
-//! The reference server.
+//! The reference server of Tidesync.
+//!
+//! Two layers. The core ([`push`] and [`store`]) reads a push, checks it and applies it on a
+//! SQLite connection: no HTTP, no clock, no threads, so that tests and simulations drive it
+//! directly. The shell ([`writer`], [`http`], [`Server`]) adds the one writer thread with group
+//! commit, bearer tokens, limits, and the routes of `docs/protocol.md`.
+
+mod clock;
+pub mod config;
+pub mod http;
+pub mod push;
+mod random;
+mod serve;
+pub mod store;
+pub mod writer;
+
+pub use config::Config;
+pub use random::{RandomError, random_bytes, random_id};
+pub use serve::{ServeError, Server};

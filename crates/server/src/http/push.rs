@@ -1,0 +1,103 @@
+//! `POST /api/sync/push`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use tidesync_protocol::wire::{PROTOCOL, PushResponse, Verdict};
+
+use super::log::Outcome;
+use super::rate::Network;
+use super::{ApiError, Shared, body};
+use crate::push::{Push, read};
+
+/// Takes a push. The token is verified before a byte of the body is read (SEC10).
+pub(super) async fn push(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let subject = authenticate(&shared, &parts.headers, address)?;
+    let limits = (shared.limits.body_bytes_max, shared.limits.gzip_bytes_max);
+    let arrived = body::receive(&parts.headers, body, limits, &shared.held).await?;
+    let (push, held) = decode(&shared, arrived, subject).await?;
+    let batch = push.batch.clone();
+    let verdicts = shared.writer.apply(push).await?;
+    drop(held);
+    let outcome = Outcome(count(verdicts.iter().map(|entry| entry.verdict)));
+    let epoch = shared.epoch.clone();
+    let answer = PushResponse {
+        protocol: PROTOCOL,
+        batch,
+        epoch,
+        verdicts,
+    };
+    let mut response = Json(answer).into_response();
+    response.extensions_mut().insert(outcome);
+    Ok(response)
+}
+
+/// The user whom the token names, within their rate limit.
+fn authenticate(
+    shared: &Shared,
+    headers: &HeaderMap,
+    address: SocketAddr,
+) -> Result<String, ApiError> {
+    let now = Instant::now();
+    let Ok(subject) = shared.tokens.subject(headers) else {
+        // Only failures are counted and refused, so that whoever guesses behind an address shuts
+        // out nobody else behind it.
+        let taken = shared.addresses.take(&Network::from(address.ip()), now);
+        return Err(taken.map_or_else(rate_limited, |()| ApiError::Unauthorized));
+    };
+    shared.users.take(&subject, now).map_err(rate_limited)?;
+    Ok(subject)
+}
+
+fn rate_limited(wait: Duration) -> ApiError {
+    ApiError::RateLimited {
+        retry_after_s: wait.as_secs() + 1,
+    }
+}
+
+/// Decompresses and checks on a thread that may be kept busy.
+async fn decode(
+    shared: &Arc<Shared>,
+    arrived: body::Arrived,
+    subject: String,
+) -> Result<(Push, body::Held), ApiError> {
+    let shared = Arc::clone(shared);
+    let decoded = tokio::task::spawn_blocking(move || {
+        let (bytes, held) = arrived.decode()?;
+        let push = read(&bytes, &subject, shared.tables.as_ref())?;
+        Ok((push, held))
+    });
+    decoded.await.unwrap_or(Err(ApiError::Internal))
+}
+
+fn count(verdicts: impl Iterator<Item = Verdict>) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for verdict in verdicts {
+        *counts.entry(name(verdict)).or_default() += 1;
+    }
+    counts
+}
+
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Applied => "applied",
+        Verdict::Duplicate => "duplicate",
+        Verdict::Merged => "merged",
+        Verdict::Conflict => "conflict",
+        Verdict::NeedFull => "need-full",
+        Verdict::Rejected => "rejected",
+        Verdict::Retry => "retry",
+        Verdict::Blocked => "blocked",
+    }
+}

@@ -1,0 +1,237 @@
+//! Reading a push: from the bytes of a body to operations that are known to be of the protocol's
+//! form. Pure; what needs the database is [`crate::store::apply_push`].
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tidesync_protocol::check::OpError;
+use tidesync_protocol::wire::{
+    NAME_BYTES_MAX, OWN_SPACE, Op, PROTOCOL, PUSH_OPS_MAX, PushRequest, Verdict, VerdictEntry, code,
+};
+
+/// Length of a client id: 128 bits in base64url.
+const CLIENT_CHARS: usize = 22;
+
+/// Length of an operation's hash: 64 bits in hexadecimal.
+const HASH_CHARS: usize = 16;
+
+/// A push that is of the protocol's form.
+#[derive(Debug)]
+pub struct Push {
+    /// The user, as the token names them.
+    pub subject: String,
+    /// The client.
+    pub client: String,
+    /// The request's name, for the answer.
+    pub batch: String,
+    /// The operations, in the order in which they came.
+    pub ops: Vec<CheckedOp>,
+}
+
+/// An operation that was looked at.
+#[derive(Debug)]
+pub enum CheckedOp {
+    /// Good to apply.
+    Good(Op),
+    /// Of the protocol's form, for a table that is not kept. Refused, and recorded as refused, so
+    /// that a late copy is not applied after the table was added.
+    UnknownTable(Op),
+    /// Refused for its form. Not recorded: its hash is not known to be that of its content, and
+    /// the same form is refused again.
+    Refused(VerdictEntry),
+}
+
+/// Why a push is refused as a whole. Nothing of it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// Not a push (400).
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// More operations than a push may have (413).
+    #[error("a push has at most {PUSH_OPS_MAX} operations")]
+    TooManyOps,
+    /// An older protocol than this server speaks (426).
+    #[error("this server speaks protocol {PROTOCOL}; the client is too old")]
+    ProtocolTooOld,
+    /// Another subject than the token's (403).
+    #[error("the push names another user than its token")]
+    WrongSubject,
+    /// A space that the token does not grant (403).
+    #[error("the token does not grant a space that an operation names")]
+    WrongSpace,
+}
+
+/// Reads the body of a push by `subject`, the user whom the token names. `tables` are those that
+/// are kept, `None` for all.
+///
+/// # Errors
+/// [`PushError`] refuses the whole; a single bad operation becomes [`CheckedOp::Refused`].
+pub fn read(
+    body: &[u8],
+    subject: &str,
+    tables: Option<&BTreeSet<String>>,
+) -> Result<Push, PushError> {
+    let request = parse(body)?;
+    if request.subject != subject {
+        return Err(PushError::WrongSubject);
+    }
+    if !is_client_id(&request.client) {
+        return Err(PushError::Malformed(
+            "`client` is not 22 base64url characters",
+        ));
+    }
+    if !(1..=NAME_BYTES_MAX).contains(&request.batch.len()) {
+        return Err(PushError::Malformed("`batch` is not 1 to 256 bytes long"));
+    }
+    if PUSH_OPS_MAX < request.ops.len() {
+        return Err(PushError::TooManyOps);
+    }
+    let ops = request
+        .ops
+        .iter()
+        .map(|raw| read_op(raw, tables))
+        .collect::<Result<Vec<_>, _>>()?;
+    check_ids_differ(&ops)?;
+    Ok(Push {
+        subject: request.subject,
+        client: request.client,
+        batch: request.batch,
+        ops,
+    })
+}
+
+fn parse(body: &[u8]) -> Result<PushRequest, PushError> {
+    let parsed = serde_json::from_slice::<PushRequest>(body);
+    // Another version may have another form: its number is looked for before the form is blamed.
+    let protocol = match &parsed {
+        Ok(request) => Some(request.protocol),
+        Err(_) => serde_json::from_slice::<Versioned>(body)
+            .ok()
+            .map(|found| found.protocol),
+    };
+    match (protocol, parsed) {
+        (Some(PROTOCOL), Ok(request)) => Ok(request),
+        (Some(protocol), _) if protocol < PROTOCOL => Err(PushError::ProtocolTooOld),
+        (Some(protocol), _) if PROTOCOL < protocol => Err(PushError::Malformed(
+            "this server does not speak so late a protocol yet",
+        )),
+        _ => Err(PushError::Malformed(
+            "the body is not a push of this protocol",
+        )),
+    }
+}
+
+/// Any version's request.
+#[derive(Deserialize)]
+struct Versioned {
+    protocol: u32,
+}
+
+/// Anything that names an operation.
+#[derive(Deserialize)]
+struct Named {
+    op: String,
+}
+
+fn read_op(raw: &RawValue, tables: Option<&BTreeSet<String>>) -> Result<CheckedOp, PushError> {
+    let Ok(op) = serde_json::from_str::<Op>(raw.get()) else {
+        let named: Named = serde_json::from_str(raw.get())
+            .map_err(|_| PushError::Malformed("an operation has no `op` id"))?;
+        let message = "the operation is not of the protocol's form";
+        return Ok(CheckedOp::Refused(rejected(
+            named.op,
+            code::MALFORMED,
+            message,
+        )));
+    };
+    if op.space != OWN_SPACE {
+        return Err(PushError::WrongSpace);
+    }
+    if !is_hash(&op.hash) {
+        let message = "`hash` is not 16 lower-case hex digits";
+        return Ok(CheckedOp::Refused(rejected(
+            op.op,
+            code::MALFORMED,
+            message,
+        )));
+    }
+    Ok(match op.check() {
+        Err(error) => CheckedOp::Refused(refused(op.op, error)),
+        Ok(()) if tables.is_some_and(|kept| !kept.contains(&op.table)) => {
+            CheckedOp::UnknownTable(op)
+        }
+        Ok(()) => CheckedOp::Good(op),
+    })
+}
+
+/// Damage on the way does not happen twice the same: only then the same again may be good.
+fn refused(op: String, error: OpError) -> VerdictEntry {
+    let entry = rejected(op, error.code(), &error.to_string());
+    match error {
+        OpError::Hash => VerdictEntry {
+            verdict: Verdict::Retry,
+            ..entry
+        },
+        OpError::Id
+        | OpError::Name(_)
+        | OpError::Rid(_)
+        | OpError::Hlc(_)
+        | OpError::NoValue
+        | OpError::Part(_)
+        | OpError::Patch
+        | OpError::Value(_) => entry,
+    }
+}
+
+/// A verdict must name one operation.
+fn check_ids_differ(ops: &[CheckedOp]) -> Result<(), PushError> {
+    let mut seen = BTreeSet::new();
+    for op in ops {
+        let id = match op {
+            CheckedOp::Good(op) | CheckedOp::UnknownTable(op) => &op.op,
+            CheckedOp::Refused(entry) => &entry.op,
+        };
+        if !seen.insert(id) {
+            return Err(PushError::Malformed("two operations have the same `op` id"));
+        }
+    }
+    Ok(())
+}
+
+fn is_client_id(text: &str) -> bool {
+    text.len() == CLIENT_CHARS
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == HASH_CHARS
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A verdict with nothing but its name.
+pub(crate) fn entry(op: String, verdict: Verdict) -> VerdictEntry {
+    VerdictEntry {
+        op,
+        verdict,
+        version: None,
+        remote_id: None,
+        record: None,
+        code: None,
+        message: None,
+        retry_after_ms: None,
+    }
+}
+
+/// A `rejected` verdict.
+pub(crate) fn rejected(op: String, code: &str, message: &str) -> VerdictEntry {
+    VerdictEntry {
+        code: Some(code.to_owned()),
+        message: Some(message.to_owned()),
+        ..entry(op, Verdict::Rejected)
+    }
+}

@@ -1,0 +1,124 @@
+//! The recorded outcomes of operations: what makes a retry harmless (F29).
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, ToSql};
+use tidesync_protocol::wire::Verdict;
+
+/// The outcomes that are recorded. `retry` never is: the same operation may succeed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recorded {
+    Applied,
+    NeedFull,
+    Rejected,
+}
+
+impl Recorded {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::NeedFull => "need-full",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// What the first arrival is told.
+    pub(super) fn verdict(self) -> Verdict {
+        match self {
+            Self::Applied => Verdict::Applied,
+            Self::NeedFull => Verdict::NeedFull,
+            Self::Rejected => Verdict::Rejected,
+        }
+    }
+
+    /// What every later arrival is told.
+    pub(super) fn verdict_again(self) -> Verdict {
+        match self {
+            Self::Applied => Verdict::Duplicate,
+            Self::NeedFull => Verdict::NeedFull,
+            Self::Rejected => Verdict::Rejected,
+        }
+    }
+}
+
+impl ToSql for Recorded {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.text().into())
+    }
+}
+
+impl FromSql for Recorded {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_str()? {
+            "applied" => Ok(Self::Applied),
+            "need-full" => Ok(Self::NeedFull),
+            "rejected" => Ok(Self::Rejected),
+            _ => Err(FromSqlError::InvalidType),
+        }
+    }
+}
+
+/// The outcome of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) recorded: Recorded,
+    pub(super) version: Option<u64>,
+    pub(super) code: Option<String>,
+}
+
+impl Outcome {
+    pub(super) fn rejected(code: &str) -> Self {
+        Self {
+            recorded: Recorded::Rejected,
+            version: None,
+            code: Some(code.to_owned()),
+        }
+    }
+}
+
+/// Where the outcomes of one client's operations are kept.
+pub(super) struct Operations<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) space: &'a str,
+    pub(super) client: &'a str,
+    pub(super) now_ms: i64,
+}
+
+impl Operations<'_> {
+    /// The hash and outcome under which `op` was recorded.
+    pub(super) fn find(&self, op: &str) -> rusqlite::Result<Option<(String, Outcome)>> {
+        self.connection
+            .prepare_cached(
+                "SELECT hash, verdict, version, code FROM operations
+                 WHERE space = ?1 AND client = ?2 AND op = ?3",
+            )?
+            .query_row((self.space, self.client, op), |row| {
+                let outcome = Outcome {
+                    recorded: row.get(1)?,
+                    version: row.get(2)?,
+                    code: row.get(3)?,
+                };
+                Ok((row.get(0)?, outcome))
+            })
+            .optional()
+    }
+
+    /// Records the outcome of `op`.
+    pub(super) fn record(&self, op: &str, hash: &str, outcome: &Outcome) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO operations (space, client, op, hash, verdict, version, code, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute((
+                self.space,
+                self.client,
+                op,
+                hash,
+                outcome.recorded,
+                outcome.version,
+                &outcome.code,
+                self.now_ms,
+            ))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! The one writer: a thread that owns the database's write connection and applies pushes in
+//! groups. Several pushes share one transaction, each in a savepoint of its own; answers leave
+//! only after its commit (I17).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tidesync_protocol::wire::VerdictEntry;
+use tokio::sync::oneshot;
+
+use crate::clock::now_ms;
+use crate::push::Push;
+use crate::store::{ApplyError, Identity, apply_push};
+
+/// Most operations that share a transaction: what bounds how long the first of them waits.
+const GROUP_OPS_MAX: usize = 4_000;
+
+/// Why a push was not applied. Nothing of it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// As many pushes wait as may.
+    #[error("too many pushes wait")]
+    QueueFull,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopped,
+    /// The client belongs to another user.
+    #[error("the client belongs to another user")]
+    ForeignClient,
+    /// The database cannot be written to for now: it is locked, full or read-only.
+    #[error("the database cannot be written to now")]
+    Unavailable,
+    /// A defect of the server.
+    #[error("the server failed")]
+    Failed,
+}
+
+type Answer = Result<Vec<VerdictEntry>, WriteError>;
+
+struct Job {
+    push: Push,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// Hands pushes to the writer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    queue: SyncSender<Job>,
+}
+
+impl Writer {
+    /// Starts the writer's thread, which owns `connection` and ends, after what is queued, when
+    /// the last [`Writer`] is dropped. At most `queue_max` pushes wait.
+    ///
+    /// # Errors
+    /// The operating system gave no thread.
+    pub fn start(
+        connection: Connection,
+        identity: Identity,
+        queue_max: usize,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (queue, jobs) = sync_channel(queue_max);
+        let thread = std::thread::Builder::new()
+            .name("tidesync-writer".to_owned())
+            .spawn(move || run(connection, &identity, &jobs))?;
+        Ok((Self { queue }, thread))
+    }
+
+    /// Applies `push` and returns its verdicts once they are durable.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing of the push was done.
+    pub async fn apply(&self, push: Push) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        self.queue
+            .try_send(Job { push, reply })
+            .map_err(|refused| match refused {
+                TrySendError::Full(_) => WriteError::QueueFull,
+                TrySendError::Disconnected(_) => WriteError::Stopped,
+            })?;
+        answer.await.unwrap_or(Err(WriteError::Failed))
+    }
+}
+
+fn run(mut connection: Connection, identity: &Identity, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut group = Group::default();
+        if let Err(error) = group.apply(&mut connection, identity, first, jobs) {
+            tracing::error!(error = describe(&error), "a transaction failed");
+            group.refuse_all();
+        }
+        group.answer_all();
+    }
+    if let Err((_, error)) = connection.close() {
+        tracing::error!(error = describe(&error), "the database did not close");
+    }
+}
+
+/// The pushes of one transaction, with their answers once they are known.
+#[derive(Default)]
+struct Group {
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+}
+
+impl Group {
+    /// Applies `first` and what waits behind it, and commits. On an error nothing was done.
+    fn apply(
+        &mut self,
+        connection: &mut Connection,
+        identity: &Identity,
+        first: Job,
+        jobs: &Receiver<Job>,
+    ) -> rusqlite::Result<()> {
+        let mut next = Some(first);
+        let mut ops = 0;
+        let mut transaction = match begin(connection) {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                self.answers
+                    .extend(next.map(|job| (job.reply, Err(WriteError::Unavailable))));
+                return Err(error);
+            }
+        };
+        while let Some(Job { push, reply }) = next {
+            ops += push.ops.len();
+            let answer = apply_one(&mut transaction, identity, push);
+            self.answers.push((reply, answer));
+            // A full disk can roll the whole transaction back.
+            if transaction.is_autocommit() {
+                return Err(rusqlite::Error::InvalidQuery);
+            }
+            next = if ops < GROUP_OPS_MAX {
+                jobs.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        transaction.commit()
+    }
+
+    fn refuse_all(&mut self) {
+        for (_, answer) in &mut self.answers {
+            if answer.is_ok() {
+                *answer = Err(WriteError::Unavailable);
+            }
+        }
+    }
+
+    fn answer_all(self) {
+        for (reply, answer) in self.answers {
+            // Whoever asked may be gone; the outcome is recorded for their next attempt.
+            drop(reply.send(answer));
+        }
+    }
+}
+
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// Applies one push in a savepoint, which an error or a panic rolls back.
+fn apply_one(transaction: &mut Transaction<'_>, identity: &Identity, push: Push) -> Answer {
+    let applied = catch_unwind(AssertUnwindSafe(|| {
+        let savepoint = transaction.savepoint()?;
+        let verdicts = apply_push(&savepoint, identity, push, now_ms())?;
+        savepoint.commit()?;
+        Ok(verdicts)
+    }));
+    match applied {
+        Ok(Ok(verdicts)) => Ok(verdicts),
+        Ok(Err(ApplyError::ForeignClient)) => Err(WriteError::ForeignClient),
+        Ok(Err(ApplyError::Sqlite(error))) => {
+            tracing::error!(error = describe(&error), "a push failed");
+            Err(WriteError::Unavailable)
+        }
+        Err(_) => {
+            tracing::error!("a push made the server panic");
+            Err(WriteError::Failed)
+        }
+    }
+}
+
+/// What went wrong, without SQL text or values (SEC19).
+fn describe(error: &rusqlite::Error) -> String {
+    match error.sqlite_error() {
+        Some(error) => format!("{error}"),
+        None => "the database and the server disagree".to_owned(),
+    }
+}
