@@ -3,5 +3,31 @@
 //! One rule drives it: after every [`Engine::handle_input`], drain [`Engine::poll_effect`] until it
 //! is empty, then arm exactly one timer for [`Engine::poll_timeout`]. The same configuration, seed
 //! and inputs give the same effects, byte for byte.
+//!
+//! A change's way: the log (written by capture) → staged (operations with their ids, immutable) →
+//! the server → the shadow, or held. Each arrow is one transaction; memory follows when it is
+//! durable. One step is under way at a time.
 
+mod batch;
+mod breaker;
+mod bytes;
+mod classify;
+mod config;
+mod database;
+mod engine;
+mod fold;
+mod index;
 pub mod interface;
+mod meta;
+mod rng;
+mod schedule;
+mod settle;
+mod shadow;
+mod stage;
+mod staged;
+mod status;
+
+pub use config::{Config, Initial};
+pub use engine::Engine;
+pub use schedule::TimerReason;
+pub use status::{DisabledReason, LastError, Phase, Progress, Status, Storage};

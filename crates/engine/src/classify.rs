@@ -1,0 +1,207 @@
+//! One total function from what a push brought back to what is to be done.
+
+use tidesync_protocol::wire::{ErrorBody, PROTOCOL, PushResponse, code};
+
+use crate::interface::{PushOutcome, TransportFailure};
+
+/// What is to be done after a push.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// The server answered; go by its verdicts.
+    Settle(PushResponse),
+    /// The token does not hold: once more with a new one.
+    RefreshToken,
+    /// Nobody is signed in, or not the one whose changes these are.
+    WaitForSignIn(Reason),
+    /// Too large: half of it.
+    Halve(Reason),
+    /// The server cannot read one of the operations: find it.
+    Bisect(Reason),
+    /// Later, and not a failure of the server's.
+    Wait {
+        reason: Reason,
+        after_ms: Option<u64>,
+    },
+    /// Later, and no sooner than the longest wait: this build is too old.
+    WaitLong(Reason),
+    /// A failure of transport or server.
+    Fail {
+        reason: Reason,
+        after_ms: Option<u64>,
+    },
+    /// The batch is not in the store.
+    Reload,
+}
+
+/// Why, for programs and for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reason {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl Reason {
+    pub(crate) fn new(code: &str, message: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+/// Decides. `batch` is the name that the request gave itself.
+pub(crate) fn classify(outcome: PushOutcome, batch: &str, online: bool, wall_ms: u64) -> Action {
+    match outcome {
+        PushOutcome::Failed { failure } => unanswered(failure, online),
+        PushOutcome::Answer {
+            status,
+            retry_after,
+            body,
+        } => {
+            let after_ms = retry_after.and_then(|header| retry_after_ms(&header, wall_ms));
+            answered(status, after_ms, &body, batch)
+        }
+    }
+}
+
+fn unanswered(failure: TransportFailure, online: bool) -> Action {
+    match failure {
+        TransportFailure::Network if !online => {
+            let reason = Reason::new("offline", "the device is offline");
+            Action::Wait {
+                reason,
+                after_ms: None,
+            }
+        }
+        TransportFailure::Network => fail("network", "the server could not be reached", None),
+        TransportFailure::Timeout => fail("timeout", "the server did not answer in time", None),
+        TransportFailure::NoToken => {
+            Action::WaitForSignIn(Reason::new("no-token", "nobody is signed in"))
+        }
+        TransportFailure::TokenFailed => {
+            let reason = Reason::new("token-failed", "getToken failed");
+            Action::Wait {
+                reason,
+                after_ms: None,
+            }
+        }
+        TransportFailure::NoBatch => Action::Reload,
+    }
+}
+
+fn fail(code: &str, message: &str, after_ms: Option<u64>) -> Action {
+    Action::Fail {
+        reason: Reason::new(code, message),
+        after_ms,
+    }
+}
+
+fn answered(status: u16, after_ms: Option<u64>, body: &str, batch: &str) -> Action {
+    let said = serde_json::from_str::<ErrorBody>(body).ok();
+    let known = said.is_some();
+    let reason = |code: &str, message: &str| match said {
+        Some(said) => Reason {
+            code: said.code,
+            message: said.message,
+        },
+        None => Reason::new(code, message),
+    };
+    match status {
+        200..=299 => match serde_json::from_str::<PushResponse>(body) {
+            // Anything in between may answer 200: only the server knows the batch's name.
+            Ok(answer) if answer.protocol == PROTOCOL && answer.batch == batch => {
+                Action::Settle(answer)
+            }
+            _ => fail(
+                "not-the-server",
+                "what answered is not a Tidesync server",
+                after_ms,
+            ),
+        },
+        401 => Action::RefreshToken,
+        403 if known => {
+            Action::WaitForSignIn(reason(code::WRONG_SUBJECT, "the server refused the user"))
+        }
+        // Only the server's own word condemns an operation: a proxy's 400 does not.
+        400 | 422 if known => Action::Bisect(reason(code::MALFORMED, "refused")),
+        413 => Action::Halve(reason(
+            code::TOO_LARGE,
+            "the server takes no request this large",
+        )),
+        426 => Action::WaitLong(Reason::new(
+            "upgrade-required",
+            "the server no longer speaks this version of the protocol",
+        )),
+        429 => Action::Wait {
+            reason: reason(code::RATE_LIMITED, "too many requests for now"),
+            after_ms,
+        },
+        _ => Action::Fail {
+            reason: reason(&status_code(status), "the server failed"),
+            after_ms,
+        },
+    }
+}
+
+fn status_code(status: u16) -> String {
+    let mut code = "http-".to_owned();
+    code.push_str(&status.to_string());
+    code
+}
+
+/// The wait that a `Retry-After` header asks for; none where it is neither seconds nor a date.
+///
+/// A date is measured against the device's clock, which may be wrong: the caller's cap bounds what
+/// that can do.
+pub(crate) fn retry_after_ms(header: &str, wall_ms: u64) -> Option<u64> {
+    let header = header.trim();
+    if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(
+            header
+                .parse::<u64>()
+                .unwrap_or(u64::MAX)
+                .saturating_mul(1_000),
+        );
+    }
+    Some(http_date_ms(header)?.saturating_sub(wall_ms))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` in milliseconds since 1970-01-01 UTC.
+fn http_date_ms(text: &str) -> Option<u64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (_, date) = text.split_once(", ")?;
+    let mut words = date.split(' ');
+    let day: u64 = words.next()?.parse().ok()?;
+    let month = words.next().filter(|name| name.len() == 3)?;
+    let month = MONTHS.find(month).filter(|at| at % 3 == 0)? as u64 / 3;
+    let year: u64 = words
+        .next()?
+        .parse()
+        .ok()
+        .filter(|year| (1970..10_000).contains(year))?;
+    let mut time = words
+        .next()?
+        .split(':')
+        .map(|part| part.parse::<u64>().ok());
+    let (hours, minutes, seconds) = (time.next()??, time.next()??, time.next()??);
+    if words.next()? != "GMT" || !(1..=31).contains(&day) || hours > 23 || minutes > 59 {
+        return None;
+    }
+    let days = days_before_year(year) + days_before_month(year, month) + day - 1;
+    Some((((days * 24 + hours) * 60 + minutes) * 60 + seconds.min(60)) * 1_000)
+}
+
+fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+fn days_before_year(year: u64) -> u64 {
+    let leaps = |year: u64| year / 4 - year / 100 + year / 400;
+    (year - 1970) * 365 + leaps(year - 1) - leaps(1969)
+}
+
+fn days_before_month(year: u64, month: u64) -> u64 {
+    const DAYS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let days: u64 = DAYS.iter().take(month as usize).sum();
+    days + u64::from(month > 1 && is_leap(year))
+}

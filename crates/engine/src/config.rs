@@ -1,0 +1,82 @@
+//! What an app can configure of the engine. The defaults are those of the documentation.
+
+use serde::{Deserialize, Serialize};
+
+/// The engine's configuration. In JSON with names in camelCase; what is left out has its default.
+///
+/// All times are in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// From the first change to the sync that it starts; later changes do not restart it (R062).
+    pub buffer_ms: u64,
+    /// From the end of one sync to the start of the next (R063).
+    pub throttle_ms: u64,
+    /// The fallback: a sync at least this often while visible and enabled (R078).
+    pub periodic_ms: u64,
+    /// The wait after the first failure (Z04).
+    pub backoff_base_ms: u64,
+    /// What each further failure multiplies the wait by (R064).
+    pub backoff_multiplier: u32,
+    /// The longest wait after a failure (R065).
+    pub backoff_max_ms: u64,
+    /// The longest `Retry-After` that is obeyed.
+    pub retry_after_max_ms: u64,
+    /// How many failures in a row disable auto-sync (R066).
+    pub failures_max: u32,
+    /// From there to the next probe (R067).
+    pub recovery_ms: u64,
+    /// How long a request may take.
+    pub request_timeout_ms: u32,
+    /// Most operations of one batch.
+    pub batch_ops_max: u32,
+    /// Most bytes of one batch, unless a single operation is larger.
+    pub batch_bytes_max: u32,
+    /// Most bytes of one operation; a larger one is held.
+    pub op_bytes_max: u32,
+    /// About how many bytes one read of the log or of a table takes from the database.
+    pub chunk_bytes_max: u32,
+    /// Tables whose changes are no reason to sync; they travel with the next one (R069, R070).
+    pub skip_tables: Vec<String>,
+    /// What becomes of records that were there before the database was attached.
+    pub initial: Initial,
+    /// Whether the first user to sign in gets what was written before anyone did.
+    pub adopt_anonymous: bool,
+    /// 32 random bytes, fresh for every start of the engine: ids are made of them.
+    pub seed: [u8; 32],
+}
+
+/// What becomes of records that were there before the database was attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initial {
+    /// The first scan uploads them as the first owner's.
+    Upload,
+    /// They stay here until they change.
+    Ignore,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            buffer_ms: 2_000,
+            throttle_ms: 5_000,
+            periodic_ms: 60_000,
+            backoff_base_ms: 5_000,
+            backoff_multiplier: 2,
+            backoff_max_ms: 300_000,
+            retry_after_max_ms: 3_600_000,
+            failures_max: 5,
+            recovery_ms: 300_000,
+            request_timeout_ms: 30_000,
+            batch_ops_max: 1_000,
+            batch_bytes_max: 1024 * 1024,
+            op_bytes_max: 8 * 1024 * 1024,
+            chunk_bytes_max: 256 * 1024,
+            skip_tables: vec!["checkpoints".to_owned(), "conversationMemories".to_owned()],
+            initial: Initial::Upload,
+            adopt_anonymous: false,
+            seed: [0; 32],
+        }
+    }
+}

@@ -1,0 +1,530 @@
+//! What the engine knows of the database, and the one way in which that changes: a [`Change`] is
+//! worked out, written in one transaction, and applied to memory after it is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use siphasher::sip::SipHasher24;
+
+use crate::fold::Taken;
+use crate::index::{self, Id, Index};
+use crate::interface::{HeldNotice, LogRow, PageId, RowUser, Table, Text, Write};
+use crate::meta::{Counts, Meta};
+use crate::shadow::{self, Page};
+use crate::staged::{Batch, Held};
+
+/// How many pages one change may split.
+const SPLITS_MAX: u32 = 4;
+
+/// How many bytes of pages are kept in memory between steps.
+const CACHE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A page with its size as it is stored.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cached {
+    pub(crate) page: Page,
+    pub(crate) bytes: u64,
+}
+
+/// What the engine knows of the database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) fence: u64,
+    pub(crate) meta: Meta,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) staged: BTreeMap<u64, Batch>,
+    pub(crate) held: BTreeMap<String, Held>,
+    /// The current owner's changes, and everybody else's.
+    pub(crate) own: Index,
+    pub(crate) others: Index,
+    /// Whether the indexes cover the whole log.
+    pub(crate) indexed: bool,
+    /// The last row of each table that the indexes cover.
+    pub(crate) indexed_to: BTreeMap<String, u64>,
+    /// Every row of the owner's up to here is gone from the log.
+    pub(crate) heads: BTreeMap<String, u64>,
+    /// Rows that remove ranges and are staged in portions: the row, and the bucket to go on with.
+    pub(crate) portions: BTreeMap<String, (u64, u32)>,
+    pages: BTreeMap<PageId, Cached>,
+    next_batch: u64,
+    hasher: SipHasher24,
+}
+
+impl Database {
+    pub(crate) fn new(
+        fence: u64,
+        meta: Meta,
+        tables: Vec<Table>,
+        staged: Vec<Batch>,
+        held: Vec<Held>,
+    ) -> Self {
+        let next_batch = staged.iter().map(|batch| batch.number).max().unwrap_or(0) + 1;
+        let mut database = Self {
+            hasher: SipHasher24::new_with_key(&meta.hash_key()),
+            fence,
+            meta,
+            indexed: false,
+            tables,
+            staged: staged
+                .into_iter()
+                .map(|batch| (batch.number, batch))
+                .collect(),
+            held: held
+                .into_iter()
+                .map(|held| (held.op.clone(), held))
+                .collect(),
+            own: Index::default(),
+            others: Index::default(),
+            indexed_to: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            portions: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            next_batch,
+        };
+        database.forget_log();
+        database.indexed = !database.tables.iter().any(|table| table.pending);
+        database
+    }
+
+    /// The owner changed: whose a row is must be looked at anew.
+    fn forget_log(&mut self) {
+        self.own = Index::default();
+        self.others = Index::default();
+        self.indexed = false;
+        self.indexed_to.clear();
+        self.heads.clear();
+        self.portions.clear();
+        let batches = std::mem::take(&mut self.staged);
+        for batch in batches.values() {
+            self.mark_staged(batch);
+        }
+        self.staged = batches;
+    }
+
+    /// The place of a table among the tracked ones.
+    fn table_place(&self, name: &str) -> u32 {
+        let place = self.tables.iter().position(|table| table.name == name);
+        place.unwrap_or(self.tables.len()) as u32
+    }
+
+    pub(crate) fn has_generated_keys(&self, name: &str) -> bool {
+        self.tables
+            .iter()
+            .any(|table| table.name == name && table.generated_keys)
+    }
+
+    pub(crate) fn id(&self, table: &str, lid: &str) -> Id {
+        (self.table_place(table), self.hash(lid))
+    }
+
+    /// The hash that places a record in a bucket.
+    fn hash(&self, lid: &str) -> u64 {
+        self.hasher.hash(lid.as_bytes())
+    }
+
+    /// The page that has a record.
+    pub(crate) fn page_id(&self, table: &str, lid: &str) -> PageId {
+        let buckets = self.buckets(table);
+        PageId {
+            table: table.to_owned(),
+            bucket: shadow::bucket(self.hash(lid), buckets),
+        }
+    }
+
+    pub(crate) fn buckets(&self, table: &str) -> u32 {
+        self.meta.tables.get(table).map_or(0, |table| table.buckets)
+    }
+
+    /// Whether changes under this name are the current owner's.
+    pub(crate) fn is_own(&self, user: &RowUser, adopt_anonymous: bool) -> bool {
+        match (user, self.meta.owner_name()) {
+            (_, None) => false,
+            (RowUser::Owner, Some(_)) => true,
+            (RowUser::User(user), Some(owner)) => user == owner,
+            (RowUser::Nobody, Some(_)) => adopt_anonymous && self.meta.owners.len() == 1,
+        }
+    }
+
+    /// A row of the log was read.
+    pub(crate) fn index_row(&mut self, row: &LogRow, own: bool) {
+        let known = self.indexed_to.entry(row.table.clone()).or_default();
+        if row.row <= *known {
+            return;
+        }
+        *known = row.row;
+        let ids: Vec<Id> = index::lids(row)
+            .map(|lid| self.id(&row.table, lid))
+            .collect();
+        let side = if own { &mut self.own } else { &mut self.others };
+        side.read(row.row, row.ops.len() as u64, ids.into_iter());
+    }
+
+    pub(crate) fn hint(&mut self, table: &str, lids: &[String], own: bool) {
+        let ids: Vec<Id> = lids.iter().map(|lid| self.id(table, lid)).collect();
+        let side = if own { &mut self.own } else { &mut self.others };
+        side.hint(ids.into_iter());
+    }
+
+    /// The counts of a status.
+    pub(crate) fn counts(&self) -> Counts {
+        if !self.indexed {
+            // The checkpoint may be older than the log: a table whose log has rows has a change.
+            let checkpoint = self.meta.counts;
+            let logs = self.tables.iter().filter(|table| table.pending).count() as u64;
+            let seen = if checkpoint.waiting == 0 { logs } else { 0 };
+            let pending = checkpoint.pending.max(self.own.records()).max(seen);
+            return Counts {
+                pending,
+                ..checkpoint
+            };
+        }
+        Counts {
+            pending: self.own.records(),
+            buffered: self.own.changes(),
+            waiting: self.others.records(),
+        }
+    }
+
+    /// Local ids of the owner's staged operations of each table.
+    pub(crate) fn staged_lids(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut lids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for op in self.own_batches().flat_map(|batch| &batch.ops) {
+            lids.entry(op.table.clone())
+                .or_default()
+                .insert(op.lid.clone());
+        }
+        lids
+    }
+
+    /// The owner's batches, in order.
+    pub(crate) fn own_batches(&self) -> impl Iterator<Item = &Batch> {
+        let owner = self.meta.owner;
+        self.staged
+            .values()
+            .filter(move |batch| Some(batch.owner) == owner)
+    }
+
+    pub(crate) fn take_batch_number(&mut self) -> u64 {
+        self.next_batch += 1;
+        self.next_batch - 1
+    }
+
+    fn mark_staged(&mut self, batch: &Batch) {
+        let own = Some(batch.owner) == self.meta.owner;
+        for op in &batch.ops {
+            let id = self.id(&op.table, &op.lid);
+            let side = if own { &mut self.own } else { &mut self.others };
+            side.stage(id);
+        }
+    }
+
+    fn unmark_staged(&mut self, batch: &Batch) {
+        let own = Some(batch.owner) == self.meta.owner;
+        for op in &batch.ops {
+            let id = self.id(&op.table, &op.lid);
+            let side = if own { &mut self.own } else { &mut self.others };
+            side.settle(id);
+        }
+    }
+
+    /// Of these pages and those that may be split with them, the ones that must be fetched.
+    pub(crate) fn missing_pages(&self, mut wanted: BTreeSet<PageId>) -> Vec<PageId> {
+        let tables: BTreeSet<String> = wanted.iter().map(|page| page.table.clone()).collect();
+        for table in tables {
+            let buckets = self.buckets(&table).max(1);
+            let splits = (buckets..buckets + SPLITS_MAX).map(shadow::next_split);
+            wanted.extend(splits.map(|bucket| PageId {
+                table: table.clone(),
+                bucket,
+            }));
+        }
+        let stored = |page: &PageId| page.bucket < self.buckets(&page.table);
+        let missing = |page: &PageId| stored(page) && !self.pages.contains_key(page);
+        wanted.into_iter().filter(missing).collect()
+    }
+
+    /// Keeps fetched pages. False where one is damaged.
+    pub(crate) fn keep_pages(&mut self, ids: Vec<PageId>, pages: &[Vec<u8>]) -> bool {
+        if ids.len() != pages.len() {
+            return false;
+        }
+        for (id, bytes) in ids.into_iter().zip(pages) {
+            let Some(page) = Page::decode(bytes) else {
+                return false;
+            };
+            self.pages.insert(
+                id,
+                Cached {
+                    page,
+                    bytes: bytes.len() as u64,
+                },
+            );
+        }
+        true
+    }
+
+    /// Drops pages that no step needs now, when there are many.
+    pub(crate) fn trim_pages(&mut self) {
+        if self.pages.values().map(|cached| cached.bytes).sum::<u64>() > CACHE_BYTES_MAX {
+            self.pages.clear();
+        }
+    }
+
+    /// A page, where it is in memory.
+    pub(crate) fn page(&self, id: &PageId) -> Option<&Page> {
+        self.pages.get(id).map(|cached| &cached.page)
+    }
+}
+
+/// One transaction, worked out and not yet durable.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) meta: Meta,
+    pub(crate) pages: BTreeMap<PageId, Cached>,
+    /// Batches that are stored, new ones first, each with its texts.
+    pub(crate) batches: Vec<(Batch, Vec<Text>)>,
+    pub(crate) dropped: Vec<u64>,
+    pub(crate) held: Vec<(Held, HeldNotice, Option<Text>)>,
+    pub(crate) released: Vec<String>,
+    pub(crate) taken: BTreeMap<String, Vec<Taken>>,
+    pub(crate) heads: BTreeMap<String, u64>,
+    pub(crate) portions: BTreeMap<String, (u64, u32)>,
+    /// Set where the owner changes.
+    pub(crate) signed: Option<Signed>,
+}
+
+/// Whose the log rows become that name no user, when the owner changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Signed {
+    /// They stay unnamed: the new owner's.
+    Keep,
+    /// This user's; none for nobody's.
+    As(Option<String>),
+}
+
+impl Change {
+    pub(crate) fn new(database: &Database) -> Self {
+        Self {
+            meta: database.meta.clone(),
+            pages: BTreeMap::new(),
+            batches: Vec::new(),
+            dropped: Vec::new(),
+            held: Vec::new(),
+            released: Vec::new(),
+            taken: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            portions: BTreeMap::new(),
+            signed: None,
+        }
+    }
+
+    /// Whether there is nothing to write.
+    pub(crate) fn is_durable(&self, database: &Database) -> bool {
+        self.pages.is_empty()
+            && self.batches.is_empty()
+            && self.dropped.is_empty()
+            && self.held.is_empty()
+            && self.released.is_empty()
+            && self.taken.values().all(Vec::is_empty)
+            && self.signed.is_none()
+            && self.meta == database.meta
+    }
+
+    /// The page that has a record, as this change leaves it.
+    pub(crate) fn page<'a>(&'a self, database: &'a Database, id: &PageId) -> Option<&'a Page> {
+        self.pages
+            .get(id)
+            .map(|cached| &cached.page)
+            .or_else(|| database.page(id))
+    }
+
+    /// The page that has a record, to be changed.
+    pub(crate) fn page_mut(&mut self, database: &Database, id: PageId) -> &mut Page {
+        let stored = || database.pages.get(&id).cloned().unwrap_or_default();
+        &mut self.pages.entry(id.clone()).or_insert_with(stored).page
+    }
+
+    /// Releases what is held of a record: a later operation of it takes its place.
+    pub(crate) fn release(&mut self, database: &Database, owner: u32, table: &str, lid: &str) {
+        let same = |held: &&Held| held.owner == owner && held.table == table && held.lid == lid;
+        let ops = database
+            .held
+            .values()
+            .filter(same)
+            .map(|held| held.op.clone());
+        self.released.extend(ops);
+    }
+
+    /// The writes of the transaction.
+    pub(crate) fn writes(&mut self, database: &Database) -> Vec<Write> {
+        let mut writes = Vec::new();
+        if let Some(Signed::As(user)) = &self.signed {
+            let tables = database.tables.iter().map(|table| table.name.clone());
+            writes.extend(tables.map(|table| Write::SignLog {
+                table,
+                user: user.clone(),
+            }));
+        }
+        for op in self.released.clone() {
+            writes.push(Write::DeleteHeld { op });
+        }
+        for (held, notice, text) in &mut self.held {
+            writes.push(Write::PutHeld {
+                op: held.op.clone(),
+                state: held.encode(),
+                notice: notice.clone(),
+                text: text.take(),
+            });
+        }
+        for (batch, texts) in &mut self.batches {
+            writes.push(Write::PutStaged {
+                batch: batch.number,
+                state: batch.encode(),
+                texts: std::mem::take(texts),
+            });
+        }
+        writes.extend(
+            self.dropped
+                .iter()
+                .map(|batch| Write::DeleteStaged { batch: *batch }),
+        );
+        self.consume(&mut writes);
+        self.store_pages(database, &mut writes);
+        self.meta.counts = database.counts();
+        if let Ok(state) = serde_json::to_string(&self.meta) {
+            let owner = self.meta.owner_name().map(str::to_owned);
+            writes.push(Write::Meta { state, owner });
+        }
+        writes
+    }
+
+    /// Rows are removed in runs without gaps: a row between them may wait for another user.
+    fn consume(&self, writes: &mut Vec<Write>) {
+        for (table, taken) in &self.taken {
+            let mut rows = taken.iter().map(|taken| taken.row);
+            let Some(mut first) = rows.next() else {
+                continue;
+            };
+            let mut last = first;
+            for row in rows.chain([u64::MAX]) {
+                if row != last + 1 {
+                    writes.push(Write::ConsumeLog {
+                        table: table.clone(),
+                        first,
+                        last,
+                    });
+                    first = row;
+                }
+                last = row;
+            }
+        }
+    }
+
+    fn store_pages(&mut self, database: &Database, writes: &mut Vec<Write>) {
+        let tables: BTreeSet<String> = self.pages.keys().map(|page| page.table.clone()).collect();
+        let mut stored = BTreeMap::new();
+        for id in self.pages.keys().cloned().collect::<Vec<_>>() {
+            self.store_page(id, &mut stored);
+        }
+        for table in tables {
+            for _ in 0..SPLITS_MAX {
+                if !self.split(database, &table, &mut stored) {
+                    break;
+                }
+            }
+        }
+        let put = |(page, bytes)| Write::PutPage { page, bytes };
+        writes.extend(stored.into_iter().map(put));
+    }
+
+    fn split(
+        &mut self,
+        database: &Database,
+        table: &str,
+        stored: &mut BTreeMap<PageId, Vec<u8>>,
+    ) -> bool {
+        let meta = self.meta.tables.entry(table.to_owned()).or_default();
+        let buckets = meta.buckets;
+        let from = PageId {
+            table: table.to_owned(),
+            bucket: shadow::next_split(buckets),
+        };
+        let known = self.pages.contains_key(&from) || database.pages.contains_key(&from);
+        if !shadow::is_crowded(meta.bytes, buckets) || !known {
+            return false;
+        }
+        let page = self.page_mut(database, from.clone());
+        let moves = |lid: &str| shadow::bucket(database.hash(lid), buckets + 1) == buckets;
+        let other = Cached {
+            page: page.split(moves),
+            bytes: 0,
+        };
+        let to = PageId {
+            table: table.to_owned(),
+            bucket: buckets,
+        };
+        self.pages.insert(to.clone(), other);
+        self.store_page(from, stored);
+        self.store_page(to, stored);
+        self.meta
+            .tables
+            .entry(table.to_owned())
+            .or_default()
+            .buckets = buckets + 1;
+        true
+    }
+
+    fn store_page(&mut self, id: PageId, stored: &mut BTreeMap<PageId, Vec<u8>>) {
+        let Some(cached) = self.pages.get_mut(&id) else {
+            return;
+        };
+        let bytes = cached.page.encode();
+        let meta = self.meta.tables.entry(id.table.clone()).or_default();
+        meta.buckets = meta.buckets.max(1);
+        meta.bytes = (meta.bytes + bytes.len() as u64).saturating_sub(cached.bytes);
+        cached.bytes = bytes.len() as u64;
+        stored.insert(id, bytes);
+    }
+
+    /// The transaction is durable: memory follows.
+    pub(crate) fn apply(self, database: &mut Database) {
+        for batch in &self.dropped {
+            if let Some(batch) = database.staged.remove(batch) {
+                database.unmark_staged(&batch);
+            }
+        }
+        for (batch, _) in &self.batches {
+            if let Some(before) = database.staged.remove(&batch.number) {
+                database.unmark_staged(&before);
+            }
+        }
+        for (batch, _) in self.batches {
+            database.mark_staged(&batch);
+            database.staged.insert(batch.number, batch);
+        }
+        for op in &self.released {
+            database.held.remove(op);
+        }
+        for (held, ..) in self.held {
+            database.held.insert(held.op.clone(), held);
+        }
+        for (table, rows) in self.taken {
+            for taken in rows {
+                let ids: Vec<Id> = taken
+                    .lids
+                    .iter()
+                    .map(|lid| database.id(&table, lid))
+                    .collect();
+                database
+                    .own
+                    .consume(taken.row, taken.changes, ids.into_iter());
+            }
+        }
+        database.pages.extend(self.pages);
+        database.heads.extend(self.heads);
+        database.portions.extend(self.portions);
+        database.meta = self.meta;
+        if self.signed.is_some() {
+            database.forget_log();
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What to do next, and the beginning and end of a sync.
+
+use std::collections::BTreeMap;
+
+use crate::classify::Reason;
+use crate::interface::{Call, LogLevel};
+use crate::schedule::{self, TimerReason};
+use crate::status::LastError;
+
+use super::scan::Backup;
+use super::{Engine, Life, Wish};
+
+/// A sync under way: it drains everything that is pending.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    pub(super) calls: Vec<Call>,
+    pub(super) backup: Option<Backup>,
+    /// It tries whether the server is there again.
+    pub(super) probe: bool,
+    pub(super) announced: bool,
+    /// The server gave its verdicts at least once.
+    pub(super) answered: bool,
+    /// The log was read to its end.
+    pub(super) drained: bool,
+    /// What came up while a backup looked through the tables was drained too.
+    pub(super) closing: bool,
+    /// How many operations were held.
+    pub(super) held: u64,
+    /// Whether the server put an operation off.
+    pub(super) put_off: bool,
+    /// Most operations of a push, where the server takes fewer than a batch has.
+    pub(super) ops_max: u32,
+    pub(super) looked_at: u64,
+    pub(super) totals: BTreeMap<String, u64>,
+}
+
+/// How a sync failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// By transport or server: counts.
+    Hard { after_ms: Option<u64> },
+    /// It was asked to wait: does not count.
+    Soft { after_ms: Option<u64> },
+    /// Somebody must sign in.
+    SignIn,
+}
+
+impl Engine {
+    /// Does what can be done now.
+    pub(super) fn advance(&mut self) {
+        while self.step.is_none() && self.begin_next() {}
+    }
+
+    /// Begins the next step; false where there is nothing to do now.
+    fn begin_next(&mut self) -> bool {
+        if self.storage_at.is_some_and(|at| at > self.now.monotonic_ms) {
+            return false;
+        }
+        self.storage_at = None;
+        match self.life {
+            Life::New | Life::Closed => false,
+            Life::Failed | Life::Unusable => self.refuse_calls(),
+            Life::Loading => {
+                self.load();
+                true
+            }
+            Life::Running => self.begin_running(),
+        }
+    }
+
+    fn begin_running(&mut self) -> bool {
+        if let Some(change) = self.sign() {
+            self.commit(change);
+            return true;
+        }
+        if let Some(change) = self.catch_up_meta() {
+            self.commit(change);
+            return true;
+        }
+        if self
+            .database
+            .as_ref()
+            .is_some_and(|database| !database.indexed)
+        {
+            self.read_index();
+            return true;
+        }
+        if self.run.is_some() {
+            self.go_on();
+            return true;
+        }
+        if !self.calls.is_empty() {
+            return if self.session.user.is_none() {
+                self.refuse_calls()
+            } else {
+                self.begin(true)
+            };
+        }
+        let due = self
+            .next_automatic()
+            .is_some_and(|(at, _)| at <= self.now.monotonic_ms);
+        due && self.begin(false)
+    }
+
+    fn refuse_calls(&mut self) -> bool {
+        for (call, _) in std::mem::take(&mut self.calls) {
+            self.resolve(call, false);
+        }
+        false
+    }
+
+    /// When the next automatic sync starts; none where auto-sync is off.
+    pub(super) fn next_automatic(&self) -> Option<(u64, TimerReason)> {
+        let database = self.database.as_ref()?;
+        let off = !self.is_enabled_by_user() || self.session.user.is_none() || self.needs_sign_in;
+        if off {
+            return None;
+        }
+        let put_off = database
+            .own_batches()
+            .map(|batch| batch.not_before)
+            .filter(|at| *at > 0);
+        let mut schedule = self.schedule.clone();
+        schedule.retry_at = put_off.min();
+        if !self.session.visible {
+            schedule.periodic_at = None;
+        }
+        schedule.next()
+    }
+
+    pub(super) fn is_enabled_by_user(&self) -> bool {
+        let stored = self
+            .database
+            .as_ref()
+            .is_none_or(|database| database.meta.enabled);
+        self.session.enabled.unwrap_or(stored)
+    }
+
+    /// Begins a sync: for the calls that wait, or by itself.
+    fn begin(&mut self, called: bool) -> bool {
+        let Some(database) = self.database.as_mut() else {
+            return false;
+        };
+        database.own.begin_reading();
+        database.others.begin_reading();
+        let mut run = Run {
+            probe: self.schedule.recovery_at.is_some(),
+            ops_max: u32::MAX,
+            ..Run::default()
+        };
+        if called {
+            let calls = std::mem::take(&mut self.calls);
+            if calls.iter().any(|(_, wish)| *wish == Wish::Backup) {
+                let tables = database.tables.iter().rev().map(|table| table.name.clone());
+                run.backup = Some(Backup {
+                    tables: tables.collect(),
+                    after: None,
+                });
+            }
+            run.calls = calls.into_iter().map(|(call, _)| call).collect();
+        }
+        // A call may come while an operation waits at the server's wish: the wish stands.
+        self.schedule.wanted_at = None;
+        self.run = Some(run);
+        true
+    }
+
+    /// The next step of the sync under way.
+    fn go_on(&mut self) {
+        let user = self.session.user.as_deref();
+        let owner = self
+            .database
+            .as_ref()
+            .and_then(|database| database.meta.owner_name());
+        if user.is_none() || user != owner {
+            return self.end_run_unfinished();
+        }
+        if self.push_next() {
+            return;
+        }
+        let Some(run) = &mut self.run else { return };
+        if !run.drained {
+            return self.begin_stage();
+        }
+        if self.scan_next() {
+            return;
+        }
+        match &mut self.run {
+            Some(run) if run.backup.is_some() && !run.closing => {
+                run.closing = true;
+                run.drained = false;
+            }
+            _ => self.finish(),
+        }
+    }
+
+    /// The server is there.
+    pub(super) fn server_answered(&mut self) {
+        self.breaker.succeed();
+        self.soft_failures = 0;
+        self.schedule.backoff_until = None;
+        self.schedule.recovery_at = None;
+        self.session.online = true;
+        self.last_error = None;
+        if let Some(run) = &mut self.run {
+            run.answered = true;
+        }
+    }
+
+    /// The sync came to its end.
+    fn finish(&mut self) {
+        let Some(run) = self.run.take() else { return };
+        if run.put_off {
+            let reason = "the server put changes off";
+            self.log_failure(reason);
+        } else if run.answered {
+            self.log(
+                LogLevel::Info,
+                "Auto-sync service: Sync completed successfully".to_owned(),
+            );
+        }
+        if run.answered
+            && let Some(database) = self.database.as_mut()
+        {
+            database.meta.last_sync = self.now.wall_ms;
+        }
+        let ok = run.held == 0 && !run.put_off;
+        self.end(run, ok);
+        if self.schedule.recovery_at.is_some() {
+            // Nothing was sent: whether the server is there is not known yet.
+            self.postpone_recovery(0);
+        }
+    }
+
+    /// The sync ends without having done its work; what is left is done by a later one.
+    pub(super) fn end_run_unfinished(&mut self) {
+        if let Some(run) = self.run.take() {
+            self.schedule.want(self.now.monotonic_ms);
+            self.end(run, false);
+        }
+    }
+
+    fn end(&mut self, run: Run, ok: bool) {
+        let now = self.now.monotonic_ms;
+        if run.announced {
+            self.schedule.throttle_until = now.saturating_add(self.config.throttle_ms);
+        }
+        self.schedule.periodic_at = Some(now.saturating_add(self.config.periodic_ms));
+        for call in run.calls {
+            self.resolve(call, ok);
+        }
+    }
+
+    /// The sync failed: the next one waits.
+    pub(super) fn fail_run(&mut self, reason: &Reason, failure: Failure) {
+        self.note_error(reason);
+        let failures_max = self.config.failures_max;
+        let (open, after_ms) = match failure {
+            Failure::Hard { after_ms } => (self.breaker.fail(failures_max), after_ms),
+            Failure::Soft { after_ms } => {
+                self.soft_failures = self.soft_failures.saturating_add(1);
+                (self.breaker.is_open(), after_ms)
+            }
+            Failure::SignIn => (self.breaker.is_open(), None),
+        };
+        let asked = after_ms.unwrap_or(0).min(self.config.retry_after_max_ms);
+        let now = self.now.monotonic_ms;
+        if open || (!self.session.online && failure != Failure::SignIn) {
+            self.schedule.backoff_until = None;
+            self.postpone_recovery(asked);
+        } else if failure != Failure::SignIn {
+            let attempt = self.breaker.failures().saturating_add(self.soft_failures);
+            let wait = schedule::backoff(&self.config, attempt, &mut self.rng).max(asked);
+            self.schedule.backoff_until = Some(now.saturating_add(wait));
+        }
+        self.log_failure(&reason.message);
+        self.end_run_unfinished();
+    }
+
+    fn postpone_recovery(&mut self, at_least_ms: u64) {
+        let spread = self.rng.up_to(self.config.backoff_base_ms);
+        let wait = self
+            .config
+            .recovery_ms
+            .saturating_add(spread)
+            .max(at_least_ms);
+        self.schedule.recovery_at = Some(self.now.monotonic_ms.saturating_add(wait));
+    }
+
+    fn log_failure(&mut self, reason: &str) {
+        let mut message = "Auto-sync service: Sync failed (".to_owned();
+        message.push_str(&self.breaker.failures().to_string());
+        message.push('/');
+        message.push_str(&self.config.failures_max.to_string());
+        message.push_str("): ");
+        message.push_str(reason);
+        self.log(LogLevel::Warn, message);
+    }
+
+    pub(super) fn note_error(&mut self, reason: &Reason) {
+        self.last_error = Some(LastError {
+            code: reason.code.clone(),
+            message: reason.message.clone(),
+            at: self.now.wall_ms,
+        });
+    }
+}

@@ -1,0 +1,109 @@
+//! The status.
+
+use crate::interface::Now;
+use crate::schedule::TimerReason;
+use crate::status::{DisabledReason, Phase, Progress, Status};
+
+use super::{Engine, Life};
+
+impl Engine {
+    /// What the engine is doing and what it knows, as of `now`.
+    #[must_use]
+    pub fn status(&self, now: Now) -> Status {
+        let database = self.database.as_ref();
+        let counts = database.map_or_else(Default::default, |database| database.counts());
+        let own = |held: &&crate::staged::Held| {
+            database.is_some_and(|database| Some(held.owner) == database.meta.owner)
+        };
+        let held = || {
+            database
+                .into_iter()
+                .flat_map(|it| it.held.values())
+                .filter(own)
+        };
+        let disabled_reason = self.disabled_reason();
+        let next = self
+            .poll_timeout()
+            .filter(|(_, why)| *why != TimerReason::Periodic);
+        let is_waiting = self.soft_failures > 0 || self.breaker.failures() > 0;
+        Status {
+            is_enabled: disabled_reason.is_none(),
+            is_initialized: database.is_some(),
+            user_id: self.session.user.clone(),
+            last_sync_time: database.map_or(0, |database| database.meta.last_sync),
+            has_pending_sync: counts.pending > 0,
+            consecutive_failures: self.breaker.failures(),
+            buffered_events: counts.buffered,
+            is_retrying: (is_waiting && (next.is_some() || self.run.is_some()))
+                || matches!(next, Some((_, TimerReason::Retry))),
+            phase: self.phase(now),
+            pending: counts.pending,
+            waiting: counts.waiting,
+            held: held().count() as u64,
+            conflicts: held().filter(|held| held.conflict).count() as u64,
+            progress: self.progress(),
+            next_attempt_at: next.map(|(at, _)| now.wall_ms + at.saturating_sub(now.monotonic_ms)),
+            last_error: self.last_error.clone(),
+            disabled_reason,
+            is_leader: self.life != Life::Closed && self.life != Life::New,
+            is_online: self.session.online,
+            storage: self.storage,
+        }
+    }
+
+    fn disabled_reason(&self) -> Option<DisabledReason> {
+        if !self.is_enabled_by_user() {
+            Some(DisabledReason::User)
+        } else if self.breaker.is_open() {
+            Some(DisabledReason::Failures)
+        } else {
+            None
+        }
+    }
+
+    fn phase(&self, now: Now) -> Phase {
+        if matches!(self.life, Life::Failed | Life::Unusable) {
+            return Phase::StorageFailed;
+        }
+        if let Some(run) = &self.run {
+            return if run.probe {
+                Phase::Probing
+            } else {
+                Phase::Syncing
+            };
+        }
+        if !self.is_enabled_by_user() {
+            return Phase::Disabled;
+        }
+        if self.session.user.is_none() || self.needs_sign_in {
+            return Phase::NeedsAuth;
+        }
+        if self.breaker.is_open() {
+            return Phase::Disabled;
+        }
+        if !self.session.online {
+            return Phase::Offline;
+        }
+        if self.storage_at.is_some() {
+            return Phase::BackingOff;
+        }
+        match self.poll_timeout() {
+            None | Some((_, TimerReason::Periodic)) => Phase::Idle,
+            Some((_, TimerReason::Backoff)) => Phase::BackingOff,
+            Some((_, TimerReason::Buffer)) => Phase::Buffering,
+            Some((at, TimerReason::Throttle)) if at <= now.monotonic_ms => Phase::Idle,
+            Some((_, TimerReason::Throttle | TimerReason::Retry)) => Phase::Waiting,
+            Some((_, TimerReason::Recovery)) => Phase::Probing,
+            Some((_, TimerReason::Storage)) => Phase::BackingOff,
+        }
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        let run = self.run.as_ref().filter(|run| !run.totals.is_empty())?;
+        let total = run.totals.values().sum();
+        Some(Progress {
+            done: run.looked_at,
+            total,
+        })
+    }
+}

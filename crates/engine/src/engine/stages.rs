@@ -1,0 +1,206 @@
+//! From the log to staged batches: reading, fetching values and pages, one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fold::Around;
+use crate::interface::{Effect, LogChunk, Prepared, TableRow};
+use crate::stage::{Makers, Stage};
+
+use super::storage::damaged;
+use super::{Engine, Step};
+
+/// How many changes are folded at most for one transaction, in batches' sizes.
+const FOLD_BATCHES_MAX: u64 = 16;
+
+/// The log being read and folded.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    stage: Stage,
+    /// How far each table was read.
+    to: BTreeMap<String, u64>,
+    /// The staged records of each table when the reading began.
+    staged: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Engine {
+    /// Begins to read the log where its owner's first row may be.
+    pub(super) fn begin_stage(&mut self) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        let reading = Reading {
+            to: database.heads.clone(),
+            staged: database.staged_lids(),
+            ..Reading::default()
+        };
+        self.read_on(reading);
+    }
+
+    fn read_on(&mut self, reading: Reading) {
+        let after = self.all_tables(&reading.to);
+        self.read_log(Step::Read(reading), after);
+    }
+
+    /// Begins or continues to read the log for the counts.
+    pub(super) fn read_index(&mut self) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        let after = self.all_tables(&database.indexed_to);
+        self.read_log(Step::Index, after);
+    }
+
+    fn all_tables(&self, rows: &BTreeMap<String, u64>) -> Vec<TableRow> {
+        let tables = self.database.iter().flat_map(|database| &database.tables);
+        let after = tables.map(|table| TableRow {
+            table: table.name.clone(),
+            row: rows.get(&table.name).copied().unwrap_or(0),
+        });
+        after.collect()
+    }
+
+    pub(super) fn read_log(&mut self, step: Step, after: Vec<TableRow>) {
+        let (bytes_max, ops_max) = (self.config.chunk_bytes_max, self.config.batch_ops_max);
+        self.ask(step, |task| Effect::ReadLog {
+            task,
+            after,
+            bytes_max,
+            ops_max,
+        });
+    }
+
+    pub(super) fn log_read(&mut self, step: Step, chunk: LogChunk) {
+        let end = chunk.end || chunk.rows.is_empty();
+        match step {
+            Step::Index => {
+                self.index(&chunk);
+                if let Some(database) = self.database.as_mut().filter(|_| end) {
+                    database.indexed = true;
+                }
+            }
+            Step::ScanLog(scanning) => {
+                self.index(&chunk);
+                self.scan_log_read(scanning, end);
+            }
+            Step::Read(reading) => self.fold(reading, chunk, end),
+            Step::Load
+            | Step::Prepare(_)
+            | Step::Commit(_)
+            | Step::Scan(_)
+            | Step::Push { .. }
+            | Step::Pages(_) => {}
+        }
+    }
+
+    /// Notes rows that were read, for the counts.
+    pub(super) fn index(&mut self, chunk: &LogChunk) {
+        let Some(database) = self.database.as_mut() else {
+            return;
+        };
+        for row in &chunk.rows {
+            let own = database.is_own(&row.user, self.config.adopt_anonymous);
+            database.index_row(row, own);
+        }
+    }
+
+    fn fold(&mut self, mut reading: Reading, chunk: LogChunk, end: bool) {
+        self.index(&chunk);
+        let Some(database) = self.database.as_mut() else {
+            return;
+        };
+        for row in chunk.rows {
+            reading.to.insert(row.table.clone(), row.row);
+            let own = database.is_own(&row.user, self.config.adopt_anonymous);
+            let staged = reading.staged.get(&row.table);
+            reading.stage.fold.add(row, Around { staged, own });
+        }
+        let fold = &reading.stage.fold;
+        let ops_max = self.config.batch_ops_max;
+        let full = fold.records >= ops_max as usize
+            || fold.bytes >= u64::from(self.config.batch_bytes_max)
+            || fold.order >= u64::from(ops_max) * FOLD_BATCHES_MAX;
+        if !end && !full {
+            return self.read_on(reading);
+        }
+        if end {
+            database.own.end_reading();
+            database.others.end_reading();
+        }
+        let took = fold.took_any();
+        if let Some(run) = &mut self.run {
+            run.drained = !took || (end && !fold.left_any());
+        }
+        if took {
+            self.prepare(reading.stage);
+        } else {
+            let heads = fold
+                .tables
+                .iter()
+                .map(|(table, fold)| (table.clone(), fold.head));
+            database.heads.extend(heads.filter(|(_, head)| *head > 0));
+        }
+    }
+
+    pub(super) fn prepare(&mut self, mut stage: Stage) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        stage.ask(database);
+        let (slots, pages) = (stage.slots.clone(), stage.pages.clone());
+        let step = Step::Prepare(Box::new(stage));
+        self.ask(step, |task| Effect::Prepare { task, slots, pages });
+    }
+
+    pub(super) fn prepared(&mut self, step: Step, prepared: &Prepared) {
+        match step {
+            Step::Prepare(stage) => self.staged(*stage, prepared),
+            Step::Pages(mut settling) => {
+                let ids = std::mem::take(&mut settling.pages);
+                let Some(database) = self.database.as_mut() else {
+                    return;
+                };
+                if database.keep_pages(ids, &prepared.pages) {
+                    self.settle(settling);
+                } else {
+                    self.storage_failed(&damaged());
+                }
+            }
+            Step::Load
+            | Step::Index
+            | Step::Read(_)
+            | Step::Commit(_)
+            | Step::Scan(_)
+            | Step::ScanLog(_)
+            | Step::Push { .. } => {}
+        }
+    }
+
+    fn staged(&mut self, mut stage: Stage, prepared: &Prepared) {
+        let Some(database) = self.database.as_mut() else {
+            return;
+        };
+        let ids = std::mem::take(&mut stage.pages);
+        if !database.keep_pages(ids, &prepared.pages) {
+            return self.storage_failed(&damaged());
+        }
+        let mut makers = Makers {
+            config: &self.config,
+            ids: &mut self.ids,
+            rng: &mut self.rng,
+            now: self.now,
+        };
+        let scanned = stage.scanned.take();
+        let mut change = stage.change(database, prepared, &mut makers);
+        if let Some(run) = &mut self.run {
+            run.held += change.held.len() as u64;
+        }
+        if let Some((table, mark)) = scanned {
+            change.meta.tables.entry(table).or_default().scan = mark;
+        }
+        if change.is_durable(database) {
+            change.apply(database);
+        } else {
+            self.commit(change);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The database: reading it at the start, transactions, and what to do when storage fails.
+
+use crate::database::{Change, Database, Signed};
+use crate::interface::{Effect, Loaded, LogLevel, StorageError, Table, Task};
+use crate::meta::{FORMAT, Meta, ScanMark};
+use crate::schedule;
+use crate::staged::{Batch, Held};
+use crate::status::{LastError, Storage};
+use crate::{Config, Initial};
+
+use super::{Engine, Life, Step};
+
+/// How often the database is opened anew before it counts as failed.
+const REOPENS_MAX: u32 = 3;
+
+impl Engine {
+    /// Takes the step that a storage answer is for, with what was found. Handles failures.
+    pub(super) fn answered<T>(
+        &mut self,
+        task: Task,
+        outcome: Result<T, StorageError>,
+    ) -> Option<(Step, T)> {
+        let step = self.take_step(task)?;
+        match outcome {
+            Ok(found) => Some((step, found)),
+            Err(error) => {
+                self.storage_failed(&error);
+                None
+            }
+        }
+    }
+
+    pub(super) fn load(&mut self) {
+        self.storage_at = None;
+        self.ask(Step::Load, |task| Effect::Load { task });
+    }
+
+    pub(super) fn loaded(&mut self, loaded: Loaded) {
+        let meta = match read_meta(loaded.meta.as_deref(), || Meta::new(&mut self.rng)) {
+            Ok(meta) => meta,
+            Err(error) => return self.storage_failed(&error),
+        };
+        let staged = loaded
+            .staged
+            .iter()
+            .map(|it| Batch::decode(it.batch, &it.state));
+        let held = loaded
+            .held
+            .into_iter()
+            .map(|it| Held::decode(it.op, &it.state));
+        let (Some(staged), Some(held)) = (staged.collect(), held.collect()) else {
+            return self.storage_failed(&damaged());
+        };
+        let meta = with_tables(meta, &loaded.tables, &self.config);
+        let mut database = Database::new(loaded.fence, meta, loaded.tables, staged, held);
+        if std::mem::take(&mut self.session.captured) {
+            database.indexed = false;
+        }
+        let now = self.now;
+        let since = now.wall_ms.saturating_sub(database.meta.last_sync);
+        let throttle = self.config.throttle_ms;
+        self.schedule.throttle_until = now.monotonic_ms + throttle - since.min(throttle);
+        self.schedule
+            .want(now.monotonic_ms.saturating_add(self.config.buffer_ms));
+        self.schedule.periodic_at = Some(now.monotonic_ms.saturating_add(self.config.periodic_ms));
+        if !self.session.online {
+            let at = now.monotonic_ms.saturating_add(self.config.recovery_ms);
+            self.schedule.recovery_at = Some(at);
+        }
+        let first = self.database.replace(database).is_none();
+        self.life = Life::Running;
+        if first {
+            let message = "Auto-sync service: Event listeners set up".to_owned();
+            self.log(LogLevel::Info, message);
+        }
+    }
+
+    /// Asks for a transaction. With nothing to write there is nothing to wait for.
+    pub(super) fn commit(&mut self, mut change: Change) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        if let Some(enabled) = self.session.enabled {
+            change.meta.enabled = enabled;
+        }
+        let fence = database.fence;
+        let writes = change.writes(database);
+        let step = Step::Commit(Box::new(change));
+        self.ask(step, |task| Effect::Commit {
+            task,
+            fence,
+            writes,
+        });
+    }
+
+    pub(super) fn committed(&mut self, step: Step) {
+        let (Step::Commit(change), Some(database)) = (step, self.database.as_mut()) else {
+            return;
+        };
+        change.apply(database);
+        database.trim_pages();
+        self.storage = Storage::Ok;
+        self.storage_failures = 0;
+    }
+
+    /// Whether what is stored of the engine itself is behind: the owner, or the user's setting.
+    pub(super) fn catch_up_meta(&self) -> Option<Change> {
+        let database = self.database.as_ref()?;
+        let user = self.session.user.as_ref();
+        if user.is_some_and(|user| database.meta.owner_name() != Some(user)) {
+            return None;
+        }
+        let behind = self
+            .session
+            .enabled
+            .is_some_and(|on| on != database.meta.enabled);
+        behind.then(|| Change::new(database))
+    }
+
+    /// Makes the user who is signed in the owner. Rows that name no user were written under the
+    /// owner before. Where there was none they were written before anybody signed in, and wait,
+    /// unless the first owner adopts them.
+    pub(super) fn sign(&mut self) -> Option<Change> {
+        let database = self.database.as_ref()?;
+        let user = self.session.user.clone()?;
+        let before = database.meta.owner_name().map(str::to_owned);
+        if before.as_ref() == Some(&user) {
+            return None;
+        }
+        let adopts = before.is_none() && self.config.adopt_anonymous;
+        let mut change = Change::new(database);
+        let rng = &mut self.rng;
+        let client = || tidesync_protocol::key::random_rid(&rng.bits()).split_off(1);
+        change.meta.owner = Some(change.meta.place(&user, client));
+        change.signed = Some(if adopts {
+            Signed::Keep
+        } else {
+            Signed::As(before)
+        });
+        Some(change)
+    }
+
+    pub(super) fn storage_failed(&mut self, error: &StorageError) {
+        if *error == StorageError::Fenced {
+            return self.close();
+        }
+        self.end_run_unfinished();
+        self.storage_failures = self.storage_failures.saturating_add(1);
+        self.last_error = Some(LastError {
+            code: code_of(error).to_owned(),
+            message: error.to_string(),
+            at: self.now.wall_ms,
+        });
+        let wait = schedule::backoff(&self.config, self.storage_failures, &mut self.rng);
+        self.storage_at = Some(self.now.monotonic_ms.saturating_add(wait));
+        self.storage = Storage::Blocked;
+        match error {
+            StorageError::Full if self.life == Life::Running => self.storage = Storage::Full,
+            StorageError::Newer => self.life = Life::Unusable,
+            StorageError::Other { name } if name == DAMAGED => {
+                self.storage = Storage::Corrupt;
+                self.life = Life::Unusable;
+            }
+            _ if self.storage_failures > REOPENS_MAX => self.life = Life::Failed,
+            _ => self.life = Life::Loading,
+        }
+        self.log(LogLevel::Error, error.to_string());
+        if matches!(self.life, Life::Failed | Life::Unusable) {
+            self.storage_at = None;
+        }
+    }
+
+    /// A person is there, or the world changed: failed storage is tried again.
+    pub(super) fn revive(&mut self) {
+        if self.life == Life::Failed {
+            self.life = Life::Loading;
+            self.storage_failures = 0;
+        }
+        if matches!(self.life, Life::Loading | Life::Running) {
+            self.storage_at = None;
+        }
+    }
+}
+
+/// The name under which damaged content counts as a failure of storage.
+const DAMAGED: &str = "DataDamaged";
+
+pub(super) fn damaged() -> StorageError {
+    StorageError::Other {
+        name: DAMAGED.to_owned(),
+    }
+}
+
+fn code_of(error: &StorageError) -> &'static str {
+    match error {
+        StorageError::Fenced => "fenced",
+        StorageError::Full => "storage-full",
+        StorageError::Closed => "storage-closed",
+        StorageError::Newer => "newer-version",
+        StorageError::Other { .. } => "storage-failed",
+    }
+}
+
+fn read_meta(state: Option<&str>, fresh: impl FnOnce() -> Meta) -> Result<Meta, StorageError> {
+    let Some(state) = state else {
+        return Ok(fresh());
+    };
+    let format = serde_json::from_str::<Format>(state)
+        .map_err(|_| damaged())?
+        .format;
+    if format > FORMAT {
+        return Err(StorageError::Newer);
+    }
+    serde_json::from_str(state).map_err(|_| damaged())
+}
+
+/// Any version's record.
+#[derive(serde::Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// Adds tables that are new. Only what the first owner finds is uploaded without having changed.
+fn with_tables(mut meta: Meta, tables: &[Table], config: &Config) -> Meta {
+    let ignore = config.initial == Initial::Ignore;
+    for table in tables {
+        let known = meta.tables.entry(table.name.clone()).or_default();
+        if ignore && known.scan == ScanMark::New {
+            known.scan = ScanMark::Done;
+        }
+    }
+    meta
+}

@@ -1,0 +1,136 @@
+//! Which records have changes that the server has not confirmed: the counts that a status shows.
+//!
+//! The log is the truth. Hints of other tabs fill in what has not been read yet; reading the log to
+//! its end replaces them.
+
+use std::collections::BTreeMap;
+
+use crate::interface::{LogOp, LogRow};
+
+/// A record, by table place and hash of its local id.
+pub(crate) type Id = (u32, u64);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Marks {
+    /// The last log row that names it; 0 for none.
+    row: u64,
+    /// Hints that arrived before the last complete reading of the log began, and since.
+    hints: [u32; 2],
+    staged: bool,
+}
+
+impl Marks {
+    fn is_empty(self) -> bool {
+        self.row == 0 && self.hints == [0, 0] && !self.staged
+    }
+}
+
+/// The changes of one side: the owner's, or everybody else's.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Index {
+    records: BTreeMap<Id, Marks>,
+    /// Operations in log rows that were read and not consumed.
+    logged: u64,
+    hinted: [u64; 2],
+}
+
+impl Index {
+    /// Distinct records.
+    pub(crate) fn records(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// Changes that are not staged.
+    pub(crate) fn changes(&self) -> u64 {
+        self.logged + self.hinted[0] + self.hinted[1]
+    }
+
+    /// Whether a record has any mark.
+    pub(crate) fn contains(&self, id: Id) -> bool {
+        self.records.contains_key(&id)
+    }
+
+    /// A transaction has committed with these changes.
+    pub(crate) fn hint(&mut self, ids: impl Iterator<Item = Id>) {
+        for id in ids {
+            self.records.entry(id).or_default().hints[1] += 1;
+            self.hinted[1] += 1;
+        }
+    }
+
+    /// A log row was read for the first time.
+    pub(crate) fn read(&mut self, row: u64, changes: u64, ids: impl Iterator<Item = Id>) {
+        self.logged += changes;
+        for id in ids {
+            let marks = self.records.entry(id).or_default();
+            marks.row = marks.row.max(row);
+            for side in [0, 1] {
+                if marks.hints[side] > 0 {
+                    marks.hints[side] -= 1;
+                    self.hinted[side] -= 1;
+                    break;
+                }
+            }
+        }
+    }
+
+    /// A log row that was read is gone.
+    pub(crate) fn consume(&mut self, row: u64, changes: u64, ids: impl Iterator<Item = Id>) {
+        self.logged = self.logged.saturating_sub(changes);
+        for id in ids {
+            self.change(id, |marks| {
+                if marks.row == row {
+                    marks.row = 0;
+                }
+            });
+        }
+    }
+
+    pub(crate) fn stage(&mut self, id: Id) {
+        self.records.entry(id).or_default().staged = true;
+    }
+
+    pub(crate) fn settle(&mut self, id: Id) {
+        self.change(id, |marks| marks.staged = false);
+    }
+
+    fn change(&mut self, id: Id, by: impl FnOnce(&mut Marks)) {
+        if let Some(marks) = self.records.get_mut(&id) {
+            by(marks);
+            if marks.is_empty() {
+                self.records.remove(&id);
+            }
+        }
+    }
+
+    /// A reading of the whole log begins: it will cover every hint so far.
+    pub(crate) fn begin_reading(&mut self) {
+        if self.hinted[1] == 0 {
+            return;
+        }
+        self.hinted = [self.hinted[0] + self.hinted[1], 0];
+        for marks in self.records.values_mut() {
+            marks.hints = [marks.hints[0] + marks.hints[1], 0];
+        }
+    }
+
+    /// The reading has come to the log's end: what it covered and did not find is staged or gone.
+    pub(crate) fn end_reading(&mut self) {
+        if self.hinted[0] == 0 {
+            return;
+        }
+        self.hinted[0] = 0;
+        for marks in self.records.values_mut() {
+            marks.hints[0] = 0;
+        }
+        self.records.retain(|_, marks| !marks.is_empty());
+    }
+}
+
+/// The records that a log row names.
+pub(crate) fn lids(row: &LogRow) -> impl Iterator<Item = &str> {
+    row.ops.iter().filter_map(|op| match op {
+        LogOp::Put { lid, .. } | LogOp::Delete { lid } => Some(lid.as_str()),
+        LogOp::DeleteRange { .. } | LogOp::Clear => None,
+    })
+}

@@ -1,0 +1,244 @@
+//! Turns verdicts into the transaction that makes them durable here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidesync_protocol::wire::{PushResponse, Verdict, VerdictEntry};
+
+use crate::database::{Change, Database};
+use crate::interface::{HeldNotice, Now, PageId, Text};
+use crate::shadow::Entry;
+use crate::staged::{Batch, Held, StagedOp};
+
+/// What becomes of one operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The server has it.
+    Done { version: Option<u64> },
+    /// It is held: the same again would be refused again.
+    Hold {
+        code: String,
+        message: String,
+        conflict: bool,
+    },
+    /// It is sent again, no sooner than after this many milliseconds.
+    PutOff { after_ms: u64 },
+}
+
+/// The fates of the operations at the front of a batch.
+#[derive(Debug, Clone)]
+pub(crate) struct Settling {
+    pub(crate) batch: u64,
+    pub(crate) fates: Vec<Fate>,
+    /// The pages that were asked for, in order.
+    pub(crate) pages: Vec<PageId>,
+}
+
+/// The fates that an answer gives to `ops`. An operation that it does not name is sent again.
+pub(crate) fn fates(ops: &[StagedOp], answer: PushResponse) -> Vec<Fate> {
+    let named = answer
+        .verdicts
+        .into_iter()
+        .map(|entry| (entry.op.clone(), entry));
+    let mut verdicts: BTreeMap<String, VerdictEntry> = named.collect();
+    let fate = |op: &StagedOp| {
+        verdicts
+            .remove(&op.op)
+            .map_or(Fate::PutOff { after_ms: 0 }, judge)
+    };
+    ops.iter().map(fate).collect()
+}
+
+fn judge(entry: VerdictEntry) -> Fate {
+    let hold = |code: &str, conflict| Fate::Hold {
+        code: entry.code.clone().unwrap_or_else(|| code.to_owned()),
+        message: entry.message.clone().unwrap_or_default(),
+        conflict,
+    };
+    match entry.verdict {
+        Verdict::Applied | Verdict::Duplicate | Verdict::Merged => Fate::Done {
+            version: entry.version,
+        },
+        Verdict::Conflict => hold("conflict", true),
+        // Only patches can be answered so, and none are sent yet.
+        Verdict::NeedFull => hold("need-full", false),
+        Verdict::Rejected => hold("rejected", false),
+        Verdict::Retry | Verdict::Blocked => Fate::PutOff {
+            after_ms: entry.retry_after_ms.unwrap_or(0),
+        },
+    }
+}
+
+impl Settling {
+    pub(crate) fn new(database: &Database, batch: u64, fates: Vec<Fate>) -> Self {
+        let ops = database
+            .staged
+            .get(&batch)
+            .map_or(&[][..], |batch| &batch.ops);
+        let done = ops
+            .iter()
+            .zip(&fates)
+            .filter(|(_, fate)| matches!(fate, Fate::Done { .. }));
+        let pages: BTreeSet<PageId> = done
+            .map(|(op, _)| database.page_id(&op.table, &op.lid))
+            .collect();
+        let pages = database.missing_pages(pages);
+        Self {
+            batch,
+            fates,
+            pages,
+        }
+    }
+
+    /// How many operations are held.
+    pub(crate) fn held(&self) -> usize {
+        self.fates
+            .iter()
+            .filter(|fate| matches!(fate, Fate::Hold { .. }))
+            .count()
+    }
+
+    /// The longest wait that is asked for; none where nothing is put off.
+    pub(crate) fn put_off_ms(&self) -> Option<u64> {
+        let waits = self.fates.iter().filter_map(|fate| match fate {
+            Fate::PutOff { after_ms } => Some(*after_ms),
+            Fate::Done { .. } | Fate::Hold { .. } => None,
+        });
+        waits.max()
+    }
+
+    /// Works out the transaction. What is put off waits until `not_before`, in a batch of its own,
+    /// so that it holds nothing up. The pages are in memory.
+    pub(crate) fn change(self, database: &mut Database, now: Now, not_before: u64) -> Change {
+        let mut change = Change::new(database);
+        let Some(batch) = database.staged.get(&self.batch).cloned() else {
+            return change;
+        };
+        let settled = self.fates.len().min(batch.ops.len());
+        let (mut left, mut texts) = (Vec::new(), Vec::new());
+        for (index, (op, fate)) in batch.ops.iter().zip(self.fates).enumerate() {
+            let text = Text::Kept {
+                batch: batch.number,
+                index: index as u32,
+            };
+            match fate {
+                Fate::Done { version } => confirm(&mut change, database, &batch, op, version),
+                Fate::Hold {
+                    code,
+                    message,
+                    conflict,
+                } => {
+                    let held = hold(&batch, op, conflict);
+                    let notice = notice(op, code, message, now);
+                    change.release(database, batch.owner, &op.table, &op.lid);
+                    change.held.push((held, notice, Some(text)));
+                }
+                Fate::PutOff { .. } => {
+                    left.push(op.clone());
+                    texts.push(text);
+                }
+            }
+        }
+        put_back(
+            &mut change,
+            database,
+            batch,
+            (left, texts),
+            settled,
+            not_before,
+        );
+        change
+    }
+}
+
+fn confirm(
+    change: &mut Change,
+    database: &Database,
+    batch: &Batch,
+    op: &StagedOp,
+    version: Option<u64>,
+) {
+    change.release(database, batch.owner, &op.table, &op.lid);
+    let id = database.page_id(&op.table, &op.lid);
+    let page = change.page_mut(database, id);
+    let before = page.get(&op.lid).filter(|entry| entry.owner == batch.owner);
+    let known = before.map_or(0, |entry| entry.version);
+    let entry = Entry {
+        rid: op.rid.clone(),
+        // A backend without versions still has the record.
+        version: version.unwrap_or(known).max(1),
+        owner: batch.owner,
+        deleted: op.delete,
+        fields: op.fields.clone(),
+    };
+    page.put(&op.lid, entry, &batch.names);
+}
+
+fn hold(batch: &Batch, op: &StagedOp, conflict: bool) -> Held {
+    Held {
+        op: op.op.clone(),
+        owner: batch.owner,
+        table: op.table.clone(),
+        lid: op.lid.clone(),
+        conflict,
+    }
+}
+
+fn notice(op: &StagedOp, code: String, message: String, now: Now) -> HeldNotice {
+    HeldNotice {
+        table: op.table.clone(),
+        lid: op.lid.clone(),
+        code,
+        message,
+        at_ms: now.wall_ms,
+    }
+}
+
+/// Stores what is left of a batch: what was put off, and what was not sent.
+fn put_back(
+    change: &mut Change,
+    database: &mut Database,
+    batch: Batch,
+    (left, texts): (Vec<StagedOp>, Vec<Text>),
+    settled: usize,
+    not_before: u64,
+) {
+    let number = batch.number;
+    let unsent: Vec<StagedOp> = batch.ops.iter().skip(settled).cloned().collect();
+    let waiting = Batch {
+        number: if unsent.is_empty() {
+            number
+        } else {
+            database.take_batch_number()
+        },
+        put_off: batch.put_off + 1,
+        not_before,
+        suspect: 0,
+        ops: left,
+        ..batch.clone()
+    };
+    let keeps_number = !unsent.is_empty() || !waiting.ops.is_empty();
+    if !waiting.ops.is_empty() {
+        change.batches.push((waiting, texts));
+    }
+    if !unsent.is_empty() {
+        let kept = settled..batch.ops.len();
+        let texts = kept
+            .map(|index| Text::Kept {
+                batch: number,
+                index: index as u32,
+            })
+            .collect();
+        let suspect = batch.suspect.saturating_sub(settled as u32);
+        change.batches.push((
+            Batch {
+                ops: unsent,
+                suspect,
+                ..batch
+            },
+            texts,
+        ));
+    }
+    if !keeps_number {
+        change.dropped.push(number);
+    }
+}

@@ -1,0 +1,546 @@
+//! Turns folded changes, their values and the shadow into operations that are ready to be sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidesync_protocol::hash::{Content, FieldHasher, Fields, hash_text, op_hash};
+use tidesync_protocol::hlc::{Hlc, HlcClock};
+use tidesync_protocol::key::random_rid;
+use tidesync_protocol::wire::{OWN_SPACE, OpKind, code};
+
+use crate::batch;
+use crate::config::Config;
+use crate::database::{Change, Database};
+use crate::fold::{Fold, Latest, Wide};
+use crate::interface::{HeldNotice, Now, PageId, Prepared, PreparedValue, Slot, Text};
+use crate::meta::ScanMark;
+use crate::rng::Rng;
+use crate::shadow::{Entry, Field, Names, WHOLE};
+use crate::staged::{Batch, Held, StagedOp};
+
+/// How many pages of the shadow one portion of a removed range looks at.
+const PORTION_PAGES: u32 = 8;
+
+/// Changes on their way to being staged.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stage {
+    pub(crate) fold: Fold,
+    /// Records that a scan found.
+    pub(crate) found: Vec<(String, String, Latest)>,
+    /// Whether they include records that no user is known to own.
+    pub(crate) unclaimed: bool,
+    /// How far the first scan of their table is with them.
+    pub(crate) scanned: Option<(String, ScanMark)>,
+    /// The slots that were asked for, in order.
+    pub(crate) slots: Vec<Slot>,
+    /// The pages that were asked for, in order.
+    pub(crate) pages: Vec<PageId>,
+}
+
+/// Makes operation ids.
+#[derive(Debug, Clone)]
+pub(crate) struct OpIds {
+    incarnation: String,
+    last: u64,
+}
+
+impl OpIds {
+    /// A new incarnation: no power loss can make it repeat an id, whatever was forgotten.
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let incarnation = random_rid(&rng.bits()).chars().skip(1).take(12).collect();
+        Self {
+            incarnation,
+            last: 0,
+        }
+    }
+
+    fn next(&mut self) -> String {
+        self.last += 1;
+        let mut id = self.incarnation.clone();
+        id.push('.');
+        id.push_str(&self.last.to_string());
+        id
+    }
+}
+
+/// What staging draws from besides the database.
+#[derive(Debug)]
+pub(crate) struct Makers<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) ids: &'a mut OpIds,
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) now: Now,
+}
+
+/// Which buckets a portion of a removed range looks at, and whether it is the last.
+#[derive(Debug, Clone, Copy)]
+struct Portion {
+    first: u32,
+    end: u32,
+    is_last: bool,
+}
+
+impl Stage {
+    /// Works out what must be fetched.
+    pub(crate) fn ask(&mut self, database: &Database) {
+        let mut pages = BTreeSet::new();
+        for (table, fold) in &self.fold.tables {
+            if let Some(portion) = portion(database, &self.fold, table) {
+                for bucket in portion.first..portion.end {
+                    pages.insert(PageId {
+                        table: table.clone(),
+                        bucket,
+                    });
+                }
+                if !portion.is_last {
+                    continue;
+                }
+            }
+            for (lid, latest) in &fold.records {
+                pages.insert(database.page_id(table, lid));
+                self.slots.extend(latest.value.map(|(slot, _)| slot));
+            }
+        }
+        for (table, lid, latest) in &self.found {
+            pages.insert(database.page_id(table, lid));
+            self.slots.extend(latest.value.map(|(slot, _)| slot));
+        }
+        self.pages = database.missing_pages(pages);
+    }
+
+    /// Works out the transaction that stages everything. The pages are in memory.
+    pub(crate) fn change(
+        self,
+        database: &mut Database,
+        prepared: &Prepared,
+        makers: &mut Makers<'_>,
+    ) -> Change {
+        let mut change = Change::new(database);
+        let values = values(&self.slots, prepared);
+        let mut items = Vec::new();
+        for (table, fold) in &self.fold.tables {
+            let portion = portion(database, &self.fold, table);
+            if let (Some(portion), Some(wide)) = (portion, &fold.wide) {
+                let gone = removed(database, table, fold.records.keys(), wide, portion);
+                items.extend(
+                    gone.into_iter()
+                        .map(|(lid, latest)| (table.clone(), lid, latest)),
+                );
+                let row = fold.taken.first().map_or(0, |taken| taken.row);
+                let next = if portion.is_last { 0 } else { portion.end };
+                change.portions.insert(table.clone(), (row, next));
+            }
+            if portion.is_none_or(|portion| portion.is_last) {
+                let records = fold.records.iter();
+                items.extend(records.map(|(lid, it)| (table.clone(), lid.clone(), it.clone())));
+                change.taken.insert(table.clone(), fold.taken.clone());
+                change.heads.insert(table.clone(), fold.head);
+            }
+        }
+        items.sort_by_key(|(_, _, latest)| latest.order);
+        let mut writer = Writer::new(database, &mut change, makers);
+        writer.unclaimed = self.unclaimed;
+        for (table, lid, latest) in items {
+            writer.add(&table, &lid, &latest, &values, false);
+        }
+        for (table, lid, latest) in &self.found {
+            writer.add(table, lid, latest, &values, true);
+        }
+        let (ops, names) = writer.finish();
+        cut_batches(ops, &names, database, &mut change, makers.config);
+        change
+    }
+}
+
+/// The portion of a table's removed ranges that is staged now; none where it removes none.
+fn portion(database: &Database, fold: &Fold, table: &str) -> Option<Portion> {
+    let fold = fold.tables.get(table).filter(|fold| fold.wide.is_some())?;
+    let row = fold.taken.first()?.row;
+    let known = database.portions.get(table).filter(|known| known.0 == row);
+    let first = known.map_or(0, |known| known.1);
+    let buckets = database.buckets(table);
+    let end = buckets.min(first.saturating_add(PORTION_PAGES));
+    Some(Portion {
+        first,
+        end,
+        is_last: end >= buckets,
+    })
+}
+
+/// The owner's records within the ranges that the portion's pages know, and nothing else says
+/// what became of.
+fn removed<'a>(
+    database: &Database,
+    table: &str,
+    named: impl Iterator<Item = &'a String>,
+    wide: &Wide,
+    portion: Portion,
+) -> Vec<(String, Latest)> {
+    let named: BTreeSet<&String> = named.collect();
+    let mut gone = Vec::new();
+    for bucket in portion.first..portion.end {
+        let id = PageId {
+            table: table.to_owned(),
+            bucket,
+        };
+        for (lid, entry) in database
+            .page(&id)
+            .into_iter()
+            .flat_map(|page| page.entries())
+        {
+            let alive = !entry.deleted && Some(entry.owner) == database.meta.owner;
+            let within = || wide.spans.iter().any(|span| span.contains(lid));
+            if alive && !named.contains(lid) && within() {
+                let latest = Latest {
+                    value: None,
+                    at_ms: wide.at_ms,
+                    changes: 1,
+                    order: 0,
+                };
+                gone.push((lid.clone(), latest));
+            }
+        }
+    }
+    gone
+}
+
+/// What became of each slot.
+fn values<'a>(
+    slots: &[Slot],
+    prepared: &'a Prepared,
+) -> BTreeMap<Slot, (&'a PreparedValue, &'a [u8])> {
+    let mut start = 0;
+    let mut values = BTreeMap::new();
+    for (slot, value) in slots.iter().zip(&prepared.values) {
+        let mut bytes: &[u8] = &[];
+        if let PreparedValue::Wire { end } = value {
+            let end = *end as usize;
+            bytes = prepared.bytes.get(start..end).unwrap_or_default();
+            start = end;
+        }
+        values.insert(*slot, (value, bytes));
+    }
+    values
+}
+
+/// An operation with its text and size.
+struct Ready {
+    op: StagedOp,
+    text: Text,
+    bytes: u64,
+}
+
+/// Why a change makes no operation.
+enum Skip {
+    /// There is nothing to say to the server.
+    Nothing,
+    /// It cannot be sent.
+    Unsendable { code: String, message: String },
+}
+
+/// Writes operations.
+struct Writer<'a, 'b> {
+    database: &'a Database,
+    change: &'a mut Change,
+    makers: &'a mut Makers<'b>,
+    hasher: FieldHasher,
+    clock: HlcClock,
+    owner: u32,
+    names: Names,
+    ready: Vec<Ready>,
+    unclaimed: bool,
+}
+
+impl<'a, 'b> Writer<'a, 'b> {
+    fn new(database: &'a Database, change: &'a mut Change, makers: &'a mut Makers<'b>) -> Self {
+        let last = database.meta.clock.parse::<Hlc>().unwrap_or_default();
+        Self {
+            database,
+            change,
+            makers,
+            hasher: FieldHasher::new(database.meta.hash_key()),
+            clock: HlcClock::after(last),
+            owner: database.meta.owner.unwrap_or(0),
+            names: Names::default(),
+            ready: Vec::new(),
+            unclaimed: false,
+        }
+    }
+
+    fn finish(self) -> (Vec<Ready>, Names) {
+        if !self.ready.is_empty() {
+            self.change.meta.clock = self.clock.last().to_string();
+        }
+        (self.ready, self.names)
+    }
+
+    fn add(
+        &mut self,
+        table: &str,
+        lid: &str,
+        latest: &Latest,
+        values: &BTreeMap<Slot, (&PreparedValue, &[u8])>,
+        found: bool,
+    ) {
+        let made = match latest.value {
+            None => self.delete(table, lid, latest),
+            Some((slot, _)) => match values.get(&slot) {
+                Some((PreparedValue::Wire { .. }, bytes)) => {
+                    self.put(table, lid, latest, (slot, bytes), found)
+                }
+                Some((PreparedValue::Unsendable { code, path }, _)) => Err(Skip::Unsendable {
+                    code: code.clone(),
+                    message: path.clone(),
+                }),
+                // Logged by reference and gone: the row that removed it says the rest.
+                Some((PreparedValue::Gone, _)) | None => Err(Skip::Nothing),
+            },
+        };
+        match made {
+            Ok(ready) => self.ready.push(ready),
+            Err(Skip::Nothing) => {}
+            Err(Skip::Unsendable { code, message }) => self.hold(table, lid, code, message),
+        }
+    }
+
+    fn entry(&self, table: &str, lid: &str) -> Option<Entry> {
+        let page = self.database.page_id(table, lid);
+        self.change.page(self.database, &page)?.get(lid).cloned()
+    }
+
+    /// The version that a change was made on.
+    fn base(&self, entry: Option<&Entry>) -> u64 {
+        entry
+            .filter(|entry| entry.owner == self.owner)
+            .map_or(0, |entry| entry.version)
+    }
+
+    fn delete(&mut self, table: &str, lid: &str, latest: &Latest) -> Result<Ready, Skip> {
+        let entry = self.entry(table, lid);
+        let generated = self.database.has_generated_keys(table);
+        // A record whose key was generated here and that was never staged has no name elsewhere.
+        let known = entry.as_ref().is_some_and(|entry| !entry.deleted);
+        if generated && !known {
+            return Err(Skip::Nothing);
+        }
+        let base = self.base(entry.as_ref());
+        let rid = entry.and_then(|entry| entry.rid);
+        let name = rid.clone().unwrap_or_else(|| lid.to_owned());
+        let hash = op_hash(table, &name, base, Content::Delete);
+        let op = self.op(table, lid, rid, latest);
+        let mut text = self.head(&op, &name, OpKind::Delete, base, latest.at_ms, hash);
+        text.push('}');
+        let bytes = text.len() as u64;
+        Ok(Ready {
+            op,
+            text: Text::Whole { text },
+            bytes,
+        })
+    }
+
+    fn put(
+        &mut self,
+        table: &str,
+        lid: &str,
+        latest: &Latest,
+        (slot, value): (Slot, &[u8]),
+        found: bool,
+    ) -> Result<Ready, Skip> {
+        if value.len() as u64 > u64::from(self.makers.config.op_bytes_max) {
+            let message = "the record is larger than an operation may be".to_owned();
+            return Err(Skip::Unsendable {
+                code: code::TOO_LARGE.to_owned(),
+                message,
+            });
+        }
+        let mut hasher = self.hasher.clone();
+        let fields = hasher
+            .field_hashes(value)
+            .map_err(|error| Skip::Unsendable {
+                code: error.code().to_owned(),
+                message: error.to_string(),
+            })?;
+        let keyed = self.keyed(&fields);
+        let entry = self.entry(table, lid);
+        if found && !self.is_news(table, lid, entry.as_ref(), &keyed) {
+            return Err(Skip::Nothing);
+        }
+        let (rid, base) = self.name(table, lid, entry);
+        let name = rid.clone().unwrap_or_else(|| lid.to_owned());
+        let hash = op_hash(table, &name, base, Content::Put(&fields));
+        let mut op = self.op(table, lid, rid, latest);
+        op.fields = keyed;
+        let mut head = self.head(&op, &name, OpKind::Put, base, latest.at_ms, hash);
+        head.push_str(",\"value\":");
+        let bytes = (head.len() + value.len() + 1) as u64;
+        Ok(Ready {
+            op,
+            text: Text::Spliced { head, slot },
+            bytes,
+        })
+    }
+
+    fn keyed(&mut self, fields: &Fields<'_>) -> Vec<Field> {
+        match fields {
+            Fields::Whole(hashes) => vec![(WHOLE, hashes.keyed)],
+            Fields::Each(fields) => {
+                let place = |field: &tidesync_protocol::hash::Field<'_>| {
+                    (self.names.place(&field.name), field.hashes.keyed)
+                };
+                fields.iter().map(place).collect()
+            }
+        }
+    }
+
+    /// Whether a scan must stage a record. What another user owns, or may own, it leaves alone.
+    fn is_news(&self, table: &str, lid: &str, entry: Option<&Entry>, fields: &[Field]) -> bool {
+        let Some(entry) = entry else {
+            return self.unclaimed;
+        };
+        let page = self.database.page_id(table, lid);
+        let page = self.change.page(self.database, &page);
+        let same = page.is_some_and(|page| page.agrees(lid, fields, &self.names));
+        entry.owner == self.owner && !same
+    }
+
+    /// The record's name on the server, where it is not its local one, and the base. A generated
+    /// key gets a name of its own; one that was removed was generated anew, for another record.
+    fn name(&mut self, table: &str, lid: &str, entry: Option<Entry>) -> (Option<String>, u64) {
+        if !self.database.has_generated_keys(table) {
+            let base = self.base(entry.as_ref());
+            return (entry.and_then(|entry| entry.rid), base);
+        }
+        if let Some(entry) = entry.filter(|entry| !entry.deleted && entry.rid.is_some()) {
+            let base = self.base(Some(&entry));
+            return (entry.rid, base);
+        }
+        let rid = random_rid(&self.makers.rng.bits());
+        let entry = Entry {
+            rid: Some(rid.clone()),
+            owner: self.owner,
+            ..Entry::default()
+        };
+        let page = self.database.page_id(table, lid);
+        self.change
+            .page_mut(self.database, page)
+            .put(lid, entry, &self.names);
+        (Some(rid), 0)
+    }
+
+    fn op(&mut self, table: &str, lid: &str, rid: Option<String>, latest: &Latest) -> StagedOp {
+        StagedOp {
+            op: self.makers.ids.next(),
+            table: table.to_owned(),
+            lid: lid.to_owned(),
+            rid,
+            delete: latest.value.is_none(),
+            changes: latest.changes,
+            fields: Vec::new(),
+        }
+    }
+
+    /// The operation's JSON up to its hash.
+    fn head(
+        &mut self,
+        op: &StagedOp,
+        rid: &str,
+        kind: OpKind,
+        base: u64,
+        at_ms: u64,
+        hash: u64,
+    ) -> String {
+        let hlc = self.clock.tick(at_ms).to_string();
+        let kind = match kind {
+            OpKind::Put => "put",
+            OpKind::Patch => "patch",
+            OpKind::Delete => "delete",
+        };
+        let mut head = String::with_capacity(192 + op.table.len() + rid.len());
+        head.push_str("{\"op\":");
+        push_json(&mut head, &op.op);
+        head.push_str(",\"space\":");
+        push_json(&mut head, OWN_SPACE);
+        head.push_str(",\"table\":");
+        push_json(&mut head, &op.table);
+        head.push_str(",\"rid\":");
+        push_json(&mut head, rid);
+        head.push_str(",\"kind\":");
+        push_json(&mut head, kind);
+        head.push_str(",\"base\":");
+        head.push_str(&base.to_string());
+        head.push_str(",\"hlc\":");
+        push_json(&mut head, &hlc);
+        head.push_str(",\"hash\":");
+        push_json(&mut head, &hash_text(hash));
+        head
+    }
+
+    fn hold(&mut self, table: &str, lid: &str, code: String, message: String) {
+        self.change.release(self.database, self.owner, table, lid);
+        let (table, lid) = (table.to_owned(), lid.to_owned());
+        let op = self.makers.ids.next();
+        let notice = HeldNotice {
+            table: table.clone(),
+            lid: lid.clone(),
+            code,
+            message,
+            at_ms: self.makers.now.wall_ms,
+        };
+        let held = Held {
+            op,
+            owner: self.owner,
+            table,
+            lid,
+            conflict: false,
+        };
+        self.change.held.push((held, notice, None));
+    }
+}
+
+/// Appends a JSON string.
+pub(crate) fn push_json(to: &mut String, text: &str) {
+    let plain = text
+        .bytes()
+        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    if plain {
+        to.push('"');
+        to.push_str(text);
+        to.push('"');
+    } else {
+        to.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+fn cut_batches(
+    ready: Vec<Ready>,
+    names: &Names,
+    database: &mut Database,
+    change: &mut Change,
+    config: &Config,
+) {
+    let sizes: Vec<u64> = ready.iter().map(|ready| ready.bytes).collect();
+    let ops_max = config.batch_ops_max as usize;
+    let ranges = batch::cut(&sizes, ops_max, u64::from(config.batch_bytes_max));
+    let mut ready = ready.into_iter();
+    for range in ranges {
+        let mut own = Names::default();
+        let (mut ops, mut texts) = (Vec::new(), Vec::new());
+        for Ready { mut op, text, .. } in ready.by_ref().take(range.len()) {
+            for field in &mut op.fields {
+                *field = own.adopt(*field, names);
+            }
+            ops.push(op);
+            texts.push(text);
+        }
+        let owner = database.meta.owner.unwrap_or(0);
+        let batch = Batch {
+            number: database.take_batch_number(),
+            owner,
+            names: own,
+            ops,
+            not_before: 0,
+            put_off: 0,
+            suspect: 0,
+        };
+        change.batches.push((batch, texts));
+    }
+}

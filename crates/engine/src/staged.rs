@@ -1,0 +1,144 @@
+//! Staged batches as the engine keeps them in memory, and the form in which their state is stored.
+//! The texts stay in the database.
+
+use crate::bytes::{Reader, Writer};
+use crate::shadow::{Field, Names, read_fields, write_fields};
+
+const VERSION: u64 = 1;
+
+/// Operations that are ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) number: u64,
+    /// Whose changes these are, by place among the owners.
+    pub(crate) owner: u32,
+    pub(crate) names: Names,
+    pub(crate) ops: Vec<StagedOp>,
+    /// Not to be sent before this time (monotonic); the server put it off.
+    pub(crate) not_before: u64,
+    /// How often the server put it off.
+    pub(crate) put_off: u32,
+    /// How many operations at the front are known to hold one that the server refuses to read;
+    /// 0 where nothing is known.
+    pub(crate) suspect: u32,
+}
+
+/// One operation that is ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StagedOp {
+    /// Its id.
+    pub(crate) op: String,
+    pub(crate) table: String,
+    pub(crate) lid: String,
+    /// The record's id on the server, where it is not its local one.
+    pub(crate) rid: Option<String>,
+    pub(crate) delete: bool,
+    /// How many changes of the app it stands for.
+    pub(crate) changes: u32,
+    /// The hashes of what is sent.
+    pub(crate) fields: Vec<Field>,
+}
+
+impl Batch {
+    pub(crate) fn changes(&self) -> u64 {
+        self.ops.iter().map(|op| u64::from(op.changes)).sum()
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut to = Writer::default();
+        to.number(VERSION);
+        to.number(u64::from(self.owner));
+        self.names.write(&mut to);
+        for op in &self.ops {
+            to.text(&op.op);
+            to.text(&op.table);
+            to.text(&op.lid);
+            to.number(u64::from(op.delete) | u64::from(op.rid.is_some()) << 1);
+            if let Some(rid) = &op.rid {
+                to.text(rid);
+            }
+            to.number(u64::from(op.changes));
+            write_fields(&mut to, &op.fields);
+        }
+        to.finish()
+    }
+
+    /// None where the bytes are not a batch's state.
+    pub(crate) fn decode(number: u64, bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::new(bytes);
+        if from.number()? != VERSION {
+            return None;
+        }
+        let owner = from.small()?;
+        let names = Names::read(&mut from)?;
+        let mut ops = Vec::new();
+        while !from.is_at_end() {
+            ops.push(read_op(&mut from)?);
+        }
+        Some(Self {
+            number,
+            owner,
+            names,
+            ops,
+            not_before: 0,
+            put_off: 0,
+            suspect: 0,
+        })
+    }
+}
+
+fn read_op(from: &mut Reader<'_>) -> Option<StagedOp> {
+    let (op, table, lid) = (from.text()?, from.text()?, from.text()?);
+    let flags = from.number()?;
+    Some(StagedOp {
+        op,
+        table,
+        lid,
+        rid: if flags & 2 != 0 {
+            Some(from.text()?)
+        } else {
+            None
+        },
+        delete: flags & 1 != 0,
+        changes: from.small()?,
+        fields: read_fields(from)?,
+    })
+}
+
+/// An operation that was refused or cannot be sent, as the engine keeps it in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) op: String,
+    pub(crate) owner: u32,
+    pub(crate) table: String,
+    pub(crate) lid: String,
+    /// Whether another client's change stands against it.
+    pub(crate) conflict: bool,
+}
+
+impl Held {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut to = Writer::default();
+        to.number(VERSION);
+        to.number(u64::from(self.owner));
+        to.text(&self.table);
+        to.text(&self.lid);
+        to.number(u64::from(self.conflict));
+        to.finish()
+    }
+
+    /// None where the bytes are not a held operation's state.
+    pub(crate) fn decode(op: String, bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::new(bytes);
+        if from.number()? != VERSION {
+            return None;
+        }
+        Some(Self {
+            op,
+            owner: from.small()?,
+            table: from.text()?,
+            lid: from.text()?,
+            conflict: from.number()? != 0,
+        })
+    }
+}
