@@ -7,6 +7,7 @@ const FIVE_MINUTES = 300_000
 export default defineConfig({
   testDir: 'tests',
   outputDir: 'test-results',
+  snapshotPathTemplate: '{testDir}/{arg}{ext}',
   fullyParallel: false,
   workers: 2,
   forbidOnly: process.env.CI !== undefined,

@@ -1,7 +1,7 @@
 // Builds the browser engine into www/pkg: cargo, wasm-bindgen, wasm-opt, and its text form for `tidesync/inline`.
 //   node scripts/wasm.mjs
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,6 +25,8 @@ const OPT_FLAGS = ['-Oz', '--strip-debug', '--strip-producers', '--strip-target-
 /** Cargo decides what to compile; the rest runs only when its result is new. */
 export async function buildWasm() {
   console.log('wasm: compiling the engine for the browser')
+  // Before the flags are made: they name the folders that this fills.
+  await run('cargo', ['fetch', '--locked', '--target', TARGET], { label: 'cargo fetch' })
   await run(
     'cargo',
     ['build', '--release', '--locked', '--package', 'tidesync', '--lib', '--target', TARGET],
@@ -50,12 +52,12 @@ export async function buildWasm() {
   writeFileSync(STAMP, stamp)
 }
 
-/** Panic messages hold file names; those of this machine's home do not belong in what is published. */
+/** Panic messages hold file names; those of this machine's folders do not belong in what is published. */
 function remapFlags() {
-  const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo')
+  const crates = join(process.env.CARGO_HOME ?? join(homedir(), '.cargo'), 'registry/src')
   const sysroot = output('rustc', ['--print', 'sysroot']) ?? ''
   const remaps = [
-    [join(cargoHome, 'registry/src'), 'crates'],
+    ...readdirSync(crates).map((registry) => [join(crates, registry), 'crates']),
     [join(sysroot, 'lib/rustlib/src'), 'rust'],
     [ROOT, 'tidesync'],
   ]

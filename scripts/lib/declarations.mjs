@@ -46,7 +46,7 @@ function copyReachable(queue, from, to) {
   for (const file of seen) {
     const text = readFileSync(file, 'utf8').replace(SPECIFIER, (_, lead, quote, specifier) => {
       const target = resolveDeclaration(dirname(file), specifier)
-      if (target === undefined)
+      if (target === undefined || relative(from, target).startsWith('..'))
         throw new Failure(
           `${relative(from, file)} names ${specifier}, which is not part of the package`,
         )

@@ -1,7 +1,7 @@
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { dirname, join } from 'node:path'
+import { dirname, extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { JSHandle, Page } from '@playwright/test'
 import { build } from 'esbuild'
@@ -9,6 +9,12 @@ import { build } from 'esbuild'
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const WASM = join(ROOT, 'www/pkg/tidesync_bg.wasm')
 const ENTRY = '/entry.js'
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.wasm': 'application/wasm',
+}
 const PAGE =
   '<!doctype html><meta charset="utf-8"><title>Tidesync test</title><div id="root"></div>'
 
@@ -38,6 +44,22 @@ export async function serveModule(entry: string, options: OriginOptions = {}): P
     respond(request, response, script, options.html ?? PAGE)
   })
   return listen(server, options.port ?? 0)
+}
+
+/** Serves a folder as it is, such as an app that a bundler has built. */
+export function serveFolder(folder: string): Promise<Origin> {
+  const server = createServer((request, response) => {
+    const path = normalize(new URL(request.url ?? '/', 'http://origin').pathname)
+    const file = join(folder, path.endsWith('/') ? `${path}index.html` : path)
+    const type = TYPES[extname(file)]
+    if (type === undefined || !existsSync(file) || !statSync(file).isFile()) {
+      response.writeHead(404).end()
+      return
+    }
+    response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' })
+    createReadStream(file).pipe(response)
+  })
+  return listen(server, 0)
 }
 
 /**

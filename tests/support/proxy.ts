@@ -1,0 +1,260 @@
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { gunzipSync } from 'node:zlib'
+
+/** What becomes of one push. */
+export type Fate =
+  /** To the server, and its answer back. */
+  | { readonly is: 'forward' }
+  /** To the server; its answer never comes back: the connection breaks once the server has answered. */
+  | { readonly is: 'lose-answer' }
+  /** The connection breaks and nothing reaches the server. */
+  | { readonly is: 'break' }
+  /** Held until `until` resolves, and then what `then` says. */
+  | { readonly is: 'hold'; readonly until: Promise<unknown>; readonly then: Fate }
+  /** Something else answers in the server's place. */
+  | {
+      readonly is: 'answer'
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly body?: string
+    }
+
+/** A push that came by. */
+export interface SeenPush {
+  /** When it had come whole, in ms of this process's monotonic clock. */
+  readonly at: number
+  /** When its answer was on its way, or the connection broken; undefined before. */
+  readonly endedAt: number | undefined
+  /** The status that the page saw; undefined when it saw none. */
+  readonly status: number | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly body: PushBody
+}
+
+/** As much of a push as tests look at. */
+export interface PushBody {
+  readonly client: string
+  readonly subject: string
+  readonly batch: string
+  readonly ops: readonly {
+    readonly op: string
+    readonly table: string
+    readonly rid: string
+    readonly kind: string
+    readonly value?: unknown
+  }[]
+}
+
+/** Decides about the n-th push, from 1. */
+export type Script = (n: number, body: PushBody) => Fate
+
+const FORWARD: Fate = { is: 'forward' }
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'host'])
+
+/** Stands between page and server, and does to pushes what the network and others do to them. */
+export class TestProxy {
+  readonly #target: string
+  readonly #pushes: { -readonly [Name in keyof SeenPush]: SeenPush[Name] }[] = []
+  readonly #waiters = new Set<() => void>()
+  #server: Server | undefined
+  #port = 0
+  #script: Script = () => FORWARD
+
+  private constructor(target: string) {
+    this.#target = target
+  }
+
+  /** A proxy on a free port before the server at `target`. */
+  static async start(target: string): Promise<TestProxy> {
+    const proxy = new TestProxy(target)
+    await proxy.accept()
+    return proxy
+  }
+
+  /** What pages take for the server. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
+  /** The pushes so far, in the order in which they came. */
+  get pushes(): readonly SeenPush[] {
+    return this.#pushes
+  }
+
+  /** Every operation of every push so far that the page saw answered with 200. */
+  get answeredOps(): PushBody['ops'] {
+    return this.#pushes.filter(({ status }) => status === 200).flatMap(({ body }) => body.ops)
+  }
+
+  /** From the next push on, `script` decides; without one everything is forwarded. */
+  script(script: Script = () => FORWARD): void {
+    const before = this.#pushes.length
+    this.#script = (n, body) => script(n - before, body)
+  }
+
+  /** Refuses connections, and drops those that are open: the machine is there, the service is not. */
+  async refuse(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    if (server === undefined) return
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeAllConnections()
+    await closed
+  }
+
+  /** Takes connections again, at the same port. */
+  async accept(): Promise<void> {
+    const server = createServer((incoming, response) => {
+      this.#handle(incoming, response).catch(() => response.destroy())
+    })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(this.#port, '127.0.0.1', resolve)
+    })
+    this.#server = server
+    this.#port = (server.address() as AddressInfo).port
+  }
+
+  /** Resolves when `done` holds; it is asked now and after everything that happens here. */
+  until(done: (proxy: TestProxy) => boolean): Promise<void> {
+    if (done(this)) return Promise.resolve()
+    return new Promise((resolve) => {
+      const ask = () => {
+        if (done(this)) {
+          this.#waiters.delete(ask)
+          resolve()
+        }
+      }
+      this.#waiters.add(ask)
+    })
+  }
+
+  async #handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    // On a connection that was used before, Chromium sends a broken push again by itself.
+    response.shouldKeepAlive = false
+    const body = await whole(incoming)
+    if (incoming.method !== 'POST' || incoming.url !== '/api/sync/push') {
+      await this.#forward(incoming, body, response)
+      return
+    }
+    const seen: (typeof this.#pushes)[number] = 
+      at: performance.now(),
+      endedAt: undefined,
+      status: undefined,
+      headers: incoming.headers,
+      body: parse(incoming, body),
+    this.#pushes.push(seen)
+    this.#changed()
+    try {
+      seen.status = await this.#suffer(
+        this.#script(this.#pushes.length, seen.body),
+        incoming,
+        body,
+        response,
+      )
+    } finally {
+      seen.endedAt = performance.now()
+      this.#changed()
+    }
+  }
+
+  async #suffer(
+    fate: Fate,
+    incoming: IncomingMessage,
+    body: Buffer,
+    response: ServerResponse,
+  ): Promise<number | undefined> {
+    switch (fate.is) {
+      case 'forward':
+        return this.#forward(incoming, body, response)
+      case 'lose-answer':
+        await answerOf(this.#target, incoming, body)
+        response.destroy()
+        return undefined
+      case 'break':
+        response.destroy()
+        return undefined
+      case 'hold':
+        await fate.until
+        return this.#suffer(fate.then, incoming, body, response)
+      case 'answer':
+        response.writeHead(fate.status, {
+          'access-control-allow-origin': incoming.headers.origin ?? '*',
+          'access-control-expose-headers': 'retry-after',
+          ...fate.headers,
+        })
+        response.end(fate.body ?? '')
+        return fate.status
+    }
+  }
+
+  async #forward(
+    incoming: IncomingMessage,
+    body: Buffer,
+    response: ServerResponse,
+  ): Promise<number | undefined> {
+    try {
+      const answer = await answerOf(this.#target, incoming, body)
+      response.writeHead(answer.status, answer.headers)
+      response.end(answer.body)
+      return answer.status
+    } catch {
+      // The server is away: so is what stands before it.
+      response.destroy()
+      return undefined
+    }
+  }
+
+  #changed(): void {
+    for (const ask of [...this.#waiters]) ask()
+  }
+}
+
+async function whole(message: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of message) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+function parse(incoming: IncomingMessage, body: Buffer): PushBody {
+  const plain = incoming.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
+  return JSON.parse(plain.toString('utf8')) as PushBody
+}
+
+function passed(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)))
+}
+
+function answerOf(
+  target: string,
+  incoming: IncomingMessage,
+  body: Buffer,
+): Promise<{ status: number; headers: IncomingHttpHeaders; body: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      new URL(incoming.url ?? '/', target),
+      { method: incoming.method, headers: passed(incoming.headers), agent: false },
+      (answer) => {
+        whole(answer).then(
+          (bytes) =>
+            resolve({
+              status: answer.statusCode ?? 0,
+              headers: passed(answer.headers),
+              body: bytes,
+            }),
+          reject,
+        )
+      },
+    )
+    outgoing.once('error', reject)
+    outgoing.end(body)
+  })
+}
