@@ -72,7 +72,11 @@ pub struct Op {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unset: Option<Vec<String>>,
     /// `put`: the whole value, in its wire form. `null` is a value.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub value: Option<Box<RawValue>>,
     /// The content hash of the operation, 16 lower-case hex digits; covers table, rid, kind, base
     /// and the canonical value. An id that comes again with another hash is refused.
