@@ -197,7 +197,7 @@ pub fn op_hash(table: &str, rid: &str, base: u64, content: Content<'_>) -> u64 {
         OpKind::Patch => 2,
         OpKind::Delete => 3,
     });
-    bytes.extend(base.to_le_bytes());
+    bytes.extend_from_slice(&base.to_le_bytes());
     match content {
         Content::Put(Fields::Each(fields)) => {
             bytes.push(1);
@@ -208,7 +208,7 @@ pub fn op_hash(table: &str, rid: &str, base: u64, content: Content<'_>) -> u64 {
         }
         Content::Put(Fields::Whole(hashes)) => {
             bytes.push(2);
-            bytes.extend(hashes.digest.to_le_bytes());
+            bytes.extend_from_slice(&hashes.digest.to_le_bytes());
         }
         Content::Patch { set: fields, unset } => {
             set(&mut bytes, fields.iter().copied());
@@ -230,7 +230,7 @@ fn set<'a>(to: &mut Vec<u8>, fields: impl ExactSizeIterator<Item = (&'a str, u64
     length(to, fields.len());
     for (name, digest) in fields {
         text(to, name);
-        to.extend(digest.to_le_bytes());
+        to.extend_from_slice(&digest.to_le_bytes());
     }
 }
 
@@ -240,7 +240,7 @@ fn text(to: &mut Vec<u8>, text: &str) {
 }
 
 fn length(to: &mut Vec<u8>, length: usize) {
-    to.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    to.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
 }
 
 /// A hash as it stands on the wire: 16 lower-case hex digits.

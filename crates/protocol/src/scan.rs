@@ -128,7 +128,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn reserve_length(&mut self) -> usize {
-        self.out.extend([0; 4]);
+        self.out.extend_from_slice(&[0; 4]);
         self.out.len()
     }
 
@@ -212,7 +212,7 @@ impl Scanner<'_> {
         }
         let number = if negative { -magnitude } else { magnitude };
         self.out.push(NUMBER);
-        self.out.extend(number.to_bits().to_le_bytes());
+        self.out.extend_from_slice(&number.to_bits().to_le_bytes());
         Ok(number)
     }
 
@@ -317,7 +317,16 @@ impl<'a> Scanner<'a> {
 
     /// Passes everything up to a quote, a backslash or a control character.
     fn plain_run(&mut self) {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let mut rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        while let Some((eight, after)) = rest.split_first_chunk() {
+            let special = special_bytes(u64::from_le_bytes(*eight));
+            if special != 0 {
+                self.at += special.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+            rest = after;
+        }
         let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
         self.at += rest.iter().position(special).unwrap_or(rest.len());
     }
@@ -453,4 +462,13 @@ impl Scanner<'_> {
         }
         Ok(())
     }
+}
+
+/// Marks the high bit of the lowest of eight bytes that is a quote, a backslash or a control
+/// character; bytes above it may be marked too. Zero where there is none.
+fn special_bytes(eight: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes;
+    let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+    (below(eight, 0x20) | equal(b'"') | equal(b'\\')) & (ONES << 7)
 }
