@@ -162,13 +162,17 @@ fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
 
 /// Applies one push in a savepoint, which an error or a panic rolls back.
 fn apply_one(transaction: &mut Transaction<'_>, identity: &Identity, push: Push) -> Answer {
-    let applied = catch_unwind(AssertUnwindSafe(|| {
+    guarded(|| {
         let savepoint = transaction.savepoint()?;
         let verdicts = apply_push(&savepoint, identity, push, now_ms())?;
         savepoint.commit()?;
         Ok(verdicts)
-    }));
-    match applied {
+    })
+}
+
+/// One push that makes the server panic must not end the writer for all.
+fn guarded(apply: impl FnOnce() -> Result<Vec<VerdictEntry>, ApplyError>) -> Answer {
+    match catch_unwind(AssertUnwindSafe(apply)) {
         Ok(Ok(verdicts)) => Ok(verdicts),
         Ok(Err(ApplyError::ForeignClient)) => Err(WriteError::ForeignClient),
         Ok(Err(ApplyError::Sqlite(error))) => {
@@ -187,5 +191,19 @@ fn describe(error: &rusqlite::Error) -> String {
     match error.sqlite_error() {
         Some(error) => format!("{error}"),
         None => "the database and the server disagree".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_refuses_one_push_and_ends_nothing() {
+        assert_eq!(
+            guarded(|| panic!("planted")).err(),
+            Some(WriteError::Failed)
+        );
+        assert!(guarded(|| Ok(Vec::new())).is_ok());
     }
 }
