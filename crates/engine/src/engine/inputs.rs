@@ -75,7 +75,8 @@ impl Engine {
             let at = now.saturating_add(self.rng.up_to(self.config.backoff_base_ms));
             self.schedule.backoff_until = None;
             self.schedule.recovery_at = self.breaker.is_open().then_some(at);
-            self.schedule.want(at);
+            self.schedule.throttle_until = self.schedule.throttle_until.max(at);
+            self.schedule.want(now);
         } else if went {
             self.schedule.recovery_at = Some(now.saturating_add(self.config.recovery_ms));
         }

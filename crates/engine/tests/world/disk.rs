@@ -1,0 +1,518 @@
+//! The database: the app's stores, their logs, and the engine's stores. A transaction happens
+//! wholly or not at all.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use tidesync_engine::interface::{
+    Effect, HeldNotice, Input, Loaded, LogChunk, LogOp, LogRow, PageId, Prepared, PreparedValue,
+    RowUser, ScanPage, ScanRecord, Slot, StorageError, StoredBatch, StoredHeld, Table, TableRow,
+    Text, Write,
+};
+use tidesync_protocol::key::Key;
+
+/// What a transaction of the app does to one table.
+#[derive(Debug, Clone, Default)]
+pub struct Row {
+    ops: Vec<Op>,
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Put(String, String),
+    /// Logged by key: read when staged.
+    PutRef(String, String),
+    PutOdd(String),
+    Delete(String),
+    Range(String, String),
+    Clear,
+}
+
+impl Row {
+    pub fn put(mut self, key: &str, value: &str) -> Self {
+        self.ops.push(Op::Put(lid(key), value.to_owned()));
+        self
+    }
+
+    pub fn put_ref(mut self, key: &str, value: &str) -> Self {
+        self.ops.push(Op::PutRef(lid(key), value.to_owned()));
+        self
+    }
+
+    /// A value that has no wire form.
+    pub fn put_odd(mut self, key: &str) -> Self {
+        self.ops.push(Op::PutOdd(lid(key)));
+        self
+    }
+
+    pub fn delete(mut self, key: &str) -> Self {
+        self.ops.push(Op::Delete(lid(key)));
+        self
+    }
+
+    pub fn delete_range(mut self, lower: &str, upper: &str) -> Self {
+        self.ops.push(Op::Range(lid(lower), lid(upper)));
+        self
+    }
+
+    pub fn clear(mut self) -> Self {
+        self.ops.push(Op::Clear);
+        self
+    }
+
+    pub fn lids(&self) -> Vec<String> {
+        let lids = self.ops.iter().filter_map(|op| match op {
+            Op::Put(lid, _) | Op::PutRef(lid, _) | Op::PutOdd(lid) | Op::Delete(lid) => {
+                Some(lid.clone())
+            }
+            Op::Range(..) | Op::Clear => None,
+        });
+        lids.collect()
+    }
+}
+
+/// Keys are strings, except that digits alone are a number.
+pub fn lid(key: &str) -> String {
+    let number = key.bytes().all(|byte| byte.is_ascii_digit());
+    format!("{}{key}", if number { 'n' } else { 's' })
+}
+
+fn key(lid: &str) -> Key {
+    lid.parse().expect("a key")
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Store {
+    pub generated: bool,
+    pub records: BTreeMap<Key, (String, Option<String>)>,
+    pub log: BTreeMap<u64, Logged>,
+    rows: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Logged {
+    pub user: RowUser,
+    at: u64,
+    row: Row,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    pub tables: BTreeMap<String, Store>,
+    pub staged: BTreeMap<u64, (Vec<String>, Vec<u8>)>,
+    pub held: BTreeMap<String, (Vec<u8>, HeldNotice, Option<String>)>,
+    pub pages: BTreeMap<PageId, Vec<u8>>,
+    pub meta: Option<String>,
+    pub owner: Option<String>,
+    pub fence: u64,
+    /// Bytes of values that one read of the log gave at most.
+    slots: BTreeMap<Slot, Held>,
+    next_slot: u32,
+}
+
+/// What a slot stands for.
+#[derive(Debug, Clone)]
+enum Held {
+    Value(String),
+    Record(String, String),
+    Odd,
+}
+
+impl Disk {
+    pub fn new(tables: &[&str]) -> Self {
+        let tables = tables.iter().map(|name| {
+            let generated = name.ends_with('+');
+            (
+                (*name).to_owned(),
+                Store {
+                    generated,
+                    ..Store::default()
+                },
+            )
+        });
+        Self {
+            tables: tables.collect(),
+            ..Self::default()
+        }
+    }
+
+    pub fn write(&mut self, table: &str, user: RowUser, at: u64, row: Row) {
+        self.change(table, &row);
+        let store = self.tables.get_mut(table).expect("a table");
+        store.rows += 1;
+        store.log.insert(store.rows, Logged { user, at, row });
+    }
+
+    /// A write that nothing captured.
+    pub fn change(&mut self, table: &str, row: &Row) {
+        let store = self.tables.get_mut(table).expect("a table");
+        for op in &row.ops {
+            match op {
+                Op::Put(lid, value) | Op::PutRef(lid, value) => {
+                    store
+                        .records
+                        .insert(key(lid), (lid.clone(), Some(value.clone())));
+                }
+                Op::PutOdd(lid) => {
+                    store.records.insert(key(lid), (lid.clone(), None));
+                }
+                Op::Delete(lid) => {
+                    store.records.remove(&key(lid));
+                }
+                Op::Range(lower, upper) => {
+                    let range = key(lower)..=key(upper);
+                    store.records.retain(|key, _| !range.contains(key));
+                }
+                Op::Clear => store.records.clear(),
+            }
+        }
+    }
+
+    /// Rows in the log, and staged batches.
+    pub fn left(&self) -> (usize, usize) {
+        (
+            self.tables.values().map(|store| store.log.len()).sum(),
+            self.staged.len(),
+        )
+    }
+
+    /// The values of a table: by key, or only the values where keys are generated.
+    pub fn values(&self, table: &str) -> Vec<(String, String)> {
+        let store = &self.tables[table];
+        let records = store.records.values().filter_map(|(lid, value)| {
+            let name = if store.generated {
+                String::new()
+            } else {
+                lid.clone()
+            };
+            Some((name, value.clone()?))
+        });
+        let mut values: Vec<_> = records.collect();
+        values.sort();
+        values
+    }
+
+    pub fn texts(&self, batch: u64, range: Range<u32>) -> Option<Vec<String>> {
+        let (texts, _) = self.staged.get(&batch)?;
+        Some(
+            texts
+                .get(range.start as usize..range.end as usize)?
+                .to_vec(),
+        )
+    }
+
+    pub fn perform(&mut self, effect: Effect, fault: Option<StorageError>) -> Input {
+        fn answer<T>(
+            fault: Option<StorageError>,
+            value: impl FnOnce() -> T,
+        ) -> Result<T, StorageError> {
+            fault.map_or_else(|| Ok(value()), Err)
+        }
+        match effect {
+            Effect::Load { task } => Input::Loaded {
+                task,
+                outcome: answer(fault, || self.load()),
+            },
+            Effect::ReadLog {
+                task,
+                after,
+                bytes_max,
+                ops_max,
+            } => {
+                let read = || self.read_log(&after, bytes_max, ops_max);
+                Input::LogRead {
+                    task,
+                    outcome: answer(fault, read),
+                }
+            }
+            Effect::Scan {
+                task,
+                table,
+                after,
+                records_max,
+                bytes_max,
+            } => {
+                let scan = || self.scan(&table, after, records_max, bytes_max);
+                Input::Scanned {
+                    task,
+                    outcome: answer(fault, scan),
+                }
+            }
+            Effect::Prepare { task, slots, pages } => Input::Prepared {
+                task,
+                outcome: answer(fault, || self.prepare(&slots, &pages)),
+            },
+            Effect::Commit {
+                task,
+                fence,
+                writes,
+            } => {
+                let fault = fault.or((fence != self.fence).then_some(StorageError::Fenced));
+                Input::Committed {
+                    task,
+                    outcome: answer(fault, || self.commit(writes)),
+                }
+            }
+            other => panic!("not a storage effect: {other:?}"),
+        }
+    }
+
+    fn load(&mut self) -> Loaded {
+        self.fence += 1;
+        let tables = self.tables.iter().map(|(name, store)| Table {
+            name: name.clone(),
+            generated_keys: store.generated,
+            pending: !store.log.is_empty(),
+        });
+        let staged = self.staged.iter().map(|(batch, (_, state))| StoredBatch {
+            batch: *batch,
+            state: state.clone(),
+        });
+        let held = self.held.iter().map(|(op, (state, ..))| StoredHeld {
+            op: op.clone(),
+            state: state.clone(),
+        });
+        Loaded {
+            fence: self.fence,
+            meta: self.meta.clone(),
+            staged: staged.collect(),
+            held: held.collect(),
+            tables: tables.collect(),
+        }
+    }
+
+    fn slot(&mut self, held: Held) -> Slot {
+        self.next_slot += 1;
+        self.slots.insert(Slot(self.next_slot), held);
+        Slot(self.next_slot)
+    }
+
+    fn read_log(&mut self, after: &[TableRow], bytes_max: u32, ops_max: u32) -> LogChunk {
+        let (mut bytes, mut ops, mut end) = (0, 0, true);
+        let mut rows = Vec::new();
+        for TableRow { table, row } in after {
+            let behind: Vec<(u64, Logged)> = self.tables[table]
+                .log
+                .range(row + 1..)
+                .map(|(row, logged)| (*row, logged.clone()))
+                .collect();
+            for (row, logged) in behind {
+                if bytes >= bytes_max || ops >= ops_max {
+                    end = false;
+                    break;
+                }
+                let row = self.log_row(table, row, logged);
+                ops += row.ops.len() as u32;
+                bytes += row.ops.iter().map(size).sum::<u32>();
+                rows.push(row);
+            }
+        }
+        LogChunk { rows, end }
+    }
+
+    fn log_row(&mut self, table: &str, row: u64, logged: Logged) -> LogRow {
+        let ops = logged.row.ops.into_iter().map(|op| match op {
+            Op::Put(lid, value) => {
+                let bytes = value.len() as u32;
+                LogOp::Put {
+                    lid,
+                    slot: self.slot(Held::Value(value)),
+                    bytes,
+                }
+            }
+            Op::PutRef(lid, _) => {
+                let slot = self.slot(Held::Record(table.to_owned(), lid.clone()));
+                LogOp::Put {
+                    lid,
+                    slot,
+                    bytes: 0,
+                }
+            }
+            Op::PutOdd(lid) => LogOp::Put {
+                lid,
+                slot: self.slot(Held::Odd),
+                bytes: 0,
+            },
+            Op::Delete(lid) => LogOp::Delete { lid },
+            Op::Range(lower, upper) => LogOp::DeleteRange {
+                lower: Some(lower),
+                upper: Some(upper),
+                lower_open: false,
+                upper_open: false,
+            },
+            Op::Clear => LogOp::Clear,
+        });
+        let ops = ops.collect();
+        LogRow {
+            table: table.to_owned(),
+            row,
+            at_ms: logged.at,
+            user: logged.user,
+            ops,
+        }
+    }
+
+    fn scan(&mut self, table: &str, after: Option<String>, max: u32, bytes_max: u32) -> ScanPage {
+        let after = after.map(|lid| key(&lid));
+        let store = &self.tables[table];
+        let total = store.records.len() as u64;
+        let behind: Vec<(String, Option<String>)> = store
+            .records
+            .iter()
+            .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after))
+            .map(|(_, record)| record.clone())
+            .collect();
+        let page = behind.iter().take(max as usize).cloned();
+        let records: Vec<ScanRecord> = page
+            .map(|(lid, value)| {
+                let bytes = value.as_ref().map_or(0, String::len) as u32;
+                ScanRecord {
+                    lid,
+                    slot: self.slot(value.map_or(Held::Odd, Held::Value)),
+                    bytes,
+                }
+            })
+            .collect();
+        let end = records.len() == behind.len();
+        let from = [TableRow {
+            table: table.to_owned(),
+            row: 0,
+        }];
+        ScanPage {
+            log: self.read_log(&from, bytes_max, max),
+            records,
+            end,
+            total,
+        }
+    }
+
+    fn prepare(&mut self, slots: &[Slot], pages: &[PageId]) -> Prepared {
+        let mut bytes = Vec::new();
+        let mut values = Vec::new();
+        for slot in slots {
+            let value = match self.slots.get(slot).expect("a slot that is known") {
+                Held::Value(value) => Some(Some(value.clone())),
+                Held::Record(table, lid) => self.tables[table]
+                    .records
+                    .get(&key(lid))
+                    .map(|(_, value)| value.clone()),
+                Held::Odd => Some(None),
+            };
+            values.push(match value {
+                None => PreparedValue::Gone,
+                Some(None) => PreparedValue::Unsendable {
+                    code: "unsupported-type".to_owned(),
+                    path: "$.photo: Blob".to_owned(),
+                },
+                Some(Some(value)) => {
+                    bytes.extend_from_slice(value.as_bytes());
+                    PreparedValue::Wire {
+                        end: bytes.len() as u32,
+                    }
+                }
+            });
+        }
+        let kept: BTreeMap<Slot, Held> = slots
+            .iter()
+            .map(|slot| {
+                let held = self.slots.remove(slot).expect("a slot that is known");
+                // A record read by reference is sent as it was read.
+                let held = match held {
+                    Held::Record(table, lid) => {
+                        let record = self.tables[&table].records.get(&key(&lid));
+                        record
+                            .and_then(|(_, value)| value.clone())
+                            .map_or(Held::Odd, Held::Value)
+                    }
+                    held => held,
+                };
+                (*slot, held)
+            })
+            .collect();
+        self.slots = kept;
+        let pages = pages
+            .iter()
+            .map(|page| self.pages.get(page).cloned().unwrap_or_default());
+        Prepared {
+            bytes,
+            values,
+            pages: pages.collect(),
+        }
+    }
+
+    fn commit(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            self.write_one(write);
+        }
+    }
+
+    fn text(&self, text: Text) -> String {
+        match text {
+            Text::Whole { text } => text,
+            Text::Kept { batch, index } => self.staged[&batch].0[index as usize].clone(),
+            Text::Spliced { head, slot } => match &self.slots[&slot] {
+                Held::Value(value) => format!("{head}{value}}}"),
+                other => panic!("no value in the slot: {other:?}"),
+            },
+        }
+    }
+
+    fn write_one(&mut self, write: Write) {
+        match write {
+            Write::Meta { state, owner } => {
+                self.meta = Some(state);
+                self.owner = owner;
+            }
+            Write::PutStaged {
+                batch,
+                state,
+                texts,
+            } => {
+                let texts = texts.into_iter().map(|text| self.text(text)).collect();
+                self.staged.insert(batch, (texts, state));
+            }
+            Write::DeleteStaged { batch } => {
+                self.staged.remove(&batch).expect("a batch that is there");
+            }
+            Write::PutHeld {
+                op,
+                state,
+                notice,
+                text,
+            } => {
+                let text = text.map(|text| self.text(text));
+                self.held.insert(op, (state, notice, text));
+            }
+            Write::DeleteHeld { op } => {
+                self.held
+                    .remove(&op)
+                    .expect("a held operation that is there");
+            }
+            Write::PutPage { page, bytes } => {
+                self.pages.insert(page, bytes);
+            }
+            Write::ConsumeLog { table, first, last } => {
+                let store = self.tables.get_mut(&table).expect("a table");
+                store.log.retain(|row, _| !(first..=last).contains(row));
+            }
+            Write::SignLog { table, user } => {
+                let user = user.map_or(RowUser::Nobody, RowUser::User);
+                let store = self.tables.get_mut(&table).expect("a table");
+                for logged in store
+                    .log
+                    .values_mut()
+                    .filter(|it| it.user == RowUser::Owner)
+                {
+                    logged.user = user.clone();
+                }
+            }
+        }
+    }
+}
+
+fn size(op: &LogOp) -> u32 {
+    match op {
+        LogOp::Put { bytes, .. } => *bytes,
+        LogOp::Delete { .. } | LogOp::DeleteRange { .. } | LogOp::Clear => 0,
+    }
+}
