@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { ROOT, script } from './lib/process.mjs'
+import { setUpBuild } from './setup.mjs'
 import { buildWasm } from './wasm.mjs'
 
 await script(async () => {
+  await setUpBuild()
   await buildWasm()
   const directory = join(ROOT, 'node_modules/.cache/tidesync')
   mkdirSync(directory, { recursive: true })
