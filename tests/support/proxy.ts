@@ -13,12 +13,17 @@ import { gunzipSync } from 'node:zlib'
 export type Fate =
   /** To the server, and its answer back. */
   | { readonly is: 'forward' }
-  /** To the server; its answer never comes back: the connection breaks once the server has answered. */
-  | { readonly is: 'lose-answer' }
+  /** To the server; its answer never comes back: the connection breaks, after `hold` if there is one. */
+  | {
+      readonly is: 'lose-answer'
+      readonly hold?: Promise<unknown>
+      /** Called when the server has answered. */
+      readonly answered?: () => void
+    }
   /** The connection breaks and nothing reaches the server. */
   | { readonly is: 'break' }
-  /** Held until `until` resolves, and then what `then` says. */
-  | { readonly is: 'hold'; readonly until: Promise<unknown>; readonly then: Fate }
+  /** Held until `until` resolves, and then what `next` says. */
+  | { readonly is: 'hold'; readonly until: Promise<unknown>; readonly next: Fate }
   /** Something else answers in the server's place. */
   | {
       readonly is: 'answer'
@@ -56,13 +61,15 @@ export interface PushBody {
 /** Decides about the n-th push, from 1. */
 export type Script = (n: number, body: PushBody) => Fate
 
+type MutablePush = { -readonly [Name in keyof SeenPush]: SeenPush[Name] }
+
 const FORWARD: Fate = { is: 'forward' }
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'host'])
 
 /** Stands between page and server, and does to pushes what the network and others do to them. */
 export class TestProxy {
   readonly #target: string
-  readonly #pushes: { -readonly [Name in keyof SeenPush]: SeenPush[Name] }[] = []
+  readonly #pushes: MutablePush[] = []
   readonly #waiters = new Set<() => void>()
   #server: Server | undefined
   #port = 0
@@ -145,12 +152,13 @@ export class TestProxy {
       await this.#forward(incoming, body, response)
       return
     }
-    const seen: (typeof this.#pushes)[number] = 
+    const seen: MutablePush = {
       at: performance.now(),
       endedAt: undefined,
       status: undefined,
       headers: incoming.headers,
       body: parse(incoming, body),
+    }
     this.#pushes.push(seen)
     this.#changed()
     try {
@@ -177,6 +185,8 @@ export class TestProxy {
         return this.#forward(incoming, body, response)
       case 'lose-answer':
         await answerOf(this.#target, incoming, body)
+        fate.answered?.()
+        await fate.hold
         response.destroy()
         return undefined
       case 'break':
@@ -184,7 +194,7 @@ export class TestProxy {
         return undefined
       case 'hold':
         await fate.until
-        return this.#suffer(fate.then, incoming, body, response)
+        return this.#suffer(fate.next, incoming, body, response)
       case 'answer':
         response.writeHead(fate.status, {
           'access-control-allow-origin': incoming.headers.origin ?? '*',

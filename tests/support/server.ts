@@ -88,8 +88,8 @@ export class TestServer {
       SERVER,
       ['serve', '--dev', '--listen', this.#listen, '--database', this.#database(), ...this.#flags],
       {
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: { ...process.env, TIDESYNC_JWT_KEY: this.#key, RUST_LOG: 'error' },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, TIDESYNC_JWT_KEY: this.#key },
       },
     )
     this.#process = child
@@ -163,9 +163,13 @@ export class TestServer {
 
 async function listeningUrl(child: ChildProcess): Promise<string> {
   if (child.stdout === null) throw new Error('the server has no standard output')
+  let log = ''
+  child.stderr?.on('data', (text) => {
+    log += text
+  })
   for await (const line of createInterface(child.stdout)) {
     const url = LISTENING.exec(line)?.[1]
     if (url !== undefined) return url
   }
-  throw new Error(`the server ended at its start: build it with "cargo build -p tidesync-cli"`)
+  throw new Error(`the server ended at its start: ${log}`)
 }

@@ -1,0 +1,97 @@
+import { expect, test } from '../support/e2e'
+
+const USER = 'ann'
+
+test('two tabs: both are captured, one leads, and the other takes over when it is closed', async ({
+  world,
+}) => {
+  const first = await world.open(USER)
+  await first.app.evaluate((m) => m.until({ isLeader: true, isInitialized: true }))
+  const second = await world.open(USER)
+  expect(await second.app.evaluate((m) => m.status())).toMatchObject({
+    isLeader: false,
+    isInitialized: true,
+  })
+
+  await first.app.evaluate((m) => m.putNote('first'))
+  await second.app.evaluate((m) => m.putNote('second'))
+  await world.stored(({ records }) => records.length === 2)
+  expect(await first.app.evaluate((m) => m.tokenRequests.length)).toBeGreaterThan(0)
+  expect(await second.app.evaluate((m) => m.tokenRequests.length)).toBe(0)
+
+  await first.page.close()
+  await second.app.evaluate((m) => m.until({ isLeader: true }))
+  await second.app.evaluate((m) => m.putNote('third'))
+  await world.stored(({ records }) => records.length === 3)
+  const { operations, versions } = await world.server.state()
+  expect(operations).toHaveLength(3)
+  expect(versions.get(`~${USER}`)).toBe(3)
+})
+
+test('a call in a tab that does not lead is answered by the one that does', async ({ world }) => {
+  await world.open(USER, { timing: { bufferMs: 600_000 } })
+  const second = await world.open(USER, { timing: { bufferMs: 600_000 } })
+  const confirmed = await second.app.evaluate(async (m) => {
+    await m.putNote('mine')
+    return m.forceSync()
+  })
+  expect(confirmed).toBe(true)
+  expect((await world.server.docs(USER, 'notes')).size).toBe(1)
+})
+
+test('tabs that write at the same time lose and double nothing', async ({ world }) => {
+  const tabs = [await world.open(USER), await world.open(USER), await world.open(USER)]
+  await Promise.all(
+    tabs.map(({ app }, tab) =>
+      app.evaluate(async (m, prefix) => {
+        for (let n = 0; n < 40; n++) await m.putNote(`${prefix}-${n}`)
+      }, `t${tab}`),
+    ),
+  )
+  await world.stored(({ records }) => records.length === 120)
+  const { operations, versions } = await world.server.state()
+  expect(operations).toHaveLength(120)
+  expect(versions.get(`~${USER}`)).toBe(120)
+})
+
+test('a frozen leader is replaced, and one that thaws can take over again', async ({ world }) => {
+  const first = await world.open(USER)
+  await first.app.evaluate((m) => m.until({ isLeader: true, isInitialized: true }))
+  const second = await world.open(USER)
+  const freezer = await world.context.newCDPSession(first.page)
+  await freezer.send('Page.setWebLifecycleState', { state: 'frozen' })
+
+  await second.app.evaluate((m) => m.putNote('while frozen'))
+  await second.app.evaluate((m) => m.until({ isLeader: true, pending: 0 }))
+  expect((await world.server.docs(USER, 'notes')).size).toBe(1)
+
+  await freezer.send('Page.setWebLifecycleState', { state: 'active' })
+  await first.app.evaluate((m) => m.until({ isLeader: false }))
+  await first.app.evaluate((m) => m.putNote('thawed'))
+  await world.stored(({ records }) => records.length === 2)
+
+  const other = await world.context.newCDPSession(second.page)
+  await other.send('Page.setWebLifecycleState', { state: 'frozen' })
+  await first.app.evaluate((m) => m.putNote('the other way round'))
+  await first.app.evaluate((m) => m.until({ isLeader: true, pending: 0 }))
+  const { operations, versions } = await world.server.state()
+  expect(operations).toHaveLength(3)
+  expect(versions.get(`~${USER}`)).toBe(3)
+})
+
+test('a tab writes under the user whom it shows, whoever signs in elsewhere', async ({ world }) => {
+  const first = await world.open(USER)
+  await first.app.evaluate((m) => m.until({ isLeader: true, isInitialized: true }))
+  const second = await world.open(USER)
+  await second.app.evaluate(async (m) => {
+    await m.initAutoSync('bob')
+    await m.until({ userId: 'bob' })
+  })
+  await first.app.evaluate((m) => m.until({ userId: 'bob' }))
+
+  await first.app.evaluate((m) => m.putNote('of ann'))
+  await second.app.evaluate((m) => m.putNote('of bob'))
+  await second.app.evaluate((m) => m.forceSync())
+  const { records } = await world.server.state()
+  expect(records.map(({ space, rid }) => [space, rid])).toEqual([['~bob', 'sof bob']])
+})
