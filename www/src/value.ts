@@ -37,25 +37,28 @@ let containersLeft = 0
  */
 export function snapshotJson(value: unknown): string | undefined {
   containersLeft = CONTAINERS_MAX
-  if (!isPlain(value, 0)) return undefined
+  if (!isPlainScalar(value) && !isPlainContainer(value, 0)) return undefined
   const json = JSON.stringify(value)
   return json.includes('\\ud') && ESCAPED_SURROGATE.test(json) ? undefined : json
 }
 
-function isPlain(value: unknown, depth: number): boolean {
+/** Small and apart from the rest, so that engines put it into the loops below. */
+function isPlainScalar(value: unknown): boolean {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return true
     case 'number':
       return isPlainNumber(value)
-    case 'object':
-      if (value === null) return true
-      if (depth === DEPTH_MAX || --containersLeft < 0) return false
-      return Array.isArray(value) ? isPlainArray(value, depth + 1) : isPlainObject(value, depth + 1)
     default:
-      return false
+      return value === null
   }
+}
+
+function isPlainContainer(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (depth === DEPTH_MAX || --containersLeft < 0) return false
+  return Array.isArray(value) ? isPlainArray(value, depth + 1) : isPlainObject(value, depth + 1)
 }
 
 function isPlainNumber(value: number): boolean {
@@ -67,7 +70,7 @@ function isPlainArray(array: readonly unknown[], depth: number): boolean {
   const { length } = array
   for (let index = 0; index < length; index++) {
     const element = array[index]
-    if (typeof element !== 'string' && !isPlain(element, depth)) return false
+    if (!isPlainScalar(element) && !isPlainContainer(element, depth)) return false
   }
   return Object.keys(array).length === length && !startsLikeTag(array) && !hasToJson(array)
 }
@@ -79,7 +82,7 @@ function isPlainObject(object: object, depth: number): boolean {
   for (const name in object) {
     if (!hasOwn.call(object, name)) continue
     const member = (object as Record<string, unknown>)[name]
-    if (typeof member !== 'string' && !isPlain(member, depth)) return false
+    if (!isPlainScalar(member) && !isPlainContainer(member, depth)) return false
   }
   return !hasToJson(object)
 }
@@ -161,7 +164,10 @@ class Encoder {
   }
 
   #string(text: string): string {
-    if (!LONE_SURROGATE.test(text)) return this.#leaf(quote(text))
+    this.#fit(text.length)
+    const json = quote(text)
+    if (!json.includes('\\ud') || !LONE_SURROGATE.test(text)) return this.#leaf(json)
+    this.#fit(text.length * '0,'.length)
     return this.#form(
       'str',
       text.split('').map((unit) => String(unit.charCodeAt(0))),
@@ -281,7 +287,7 @@ class Encoder {
   }
 
   #bytes(bytes: Uint8Array): string {
-    if (bytes.length > LENGTH_MAX) throw this.#refusal('too-large', 'binary')
+    this.#fit(bytes.length)
     return quote(encodeBase64url(bytes))
   }
 
@@ -292,10 +298,15 @@ class Encoder {
 
   #leaf(text: string): string {
     this.#length += text.length + 1
-    if (this.#length > LENGTH_MAX) {
+    this.#fit(0)
+    return text
+  }
+
+  /** Refuses before a text is made that would be too long with `more` units. */
+  #fit(more: number): void {
+    if (this.#length + more > LENGTH_MAX) {
       throw this.#refusal('too-large', `more than ${LENGTH_MAX} characters`)
     }
-    return text
   }
 
   #refusal(code: EncodeRefusal['code'], what: string): Refusal {
