@@ -1,6 +1,6 @@
 //! The engine's stores: what it loads when it begins, and the transactions it commits.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 
 use js_sys::{Array, Uint8Array};
 use rexie::{KeyRange, Store, Transaction};
@@ -28,7 +28,7 @@ const SIGN_ROWS: u32 = 64;
 #[derive(Default)]
 pub(crate) struct Stores {
     /// The texts of the staged batches, so that a push reads nothing.
-    texts: RefCell<BTreeMap<u64, Array>>,
+    texts: RefCell<Texts>,
 }
 
 impl Stores {
@@ -51,7 +51,7 @@ impl Stores {
     }
 
     async fn staged(&self, transaction: &Transaction) -> Result<Vec<StoredBatch>, StorageError> {
-        let mut texts = BTreeMap::new();
+        let mut texts = Texts::default();
         let mut batches = Vec::new();
         for (key, value) in entries(transaction, STAGED).await? {
             let batch = whole(&key);
@@ -67,7 +67,7 @@ impl Stores {
 
     /// The texts of a staged batch.
     pub(crate) fn texts(&self, batch: u64) -> Option<Array> {
-        self.texts.borrow().get(&batch).cloned()
+        self.texts.borrow().get(batch).cloned()
     }
 
     /// Does all of `writes`, or nothing (`Effect::Commit`).
@@ -96,22 +96,49 @@ impl Stores {
     }
 }
 
+/// The texts of the staged batches. There are few at a time.
+#[derive(Clone, Default)]
+struct Texts(Vec<(u64, Array)>);
+
+impl Texts {
+    fn get(&self, batch: u64) -> Option<&Array> {
+        self.0
+            .iter()
+            .find(|(number, _)| *number == batch)
+            .map(|(_, texts)| texts)
+    }
+
+    fn insert(&mut self, batch: u64, texts: Array) {
+        self.remove(batch);
+        self.0.push((batch, texts));
+    }
+
+    fn remove(&mut self, batch: u64) {
+        self.0.retain(|(number, _)| *number != batch);
+    }
+}
+
+/// A value and its key.
+type Put = (JsValue, Option<JsValue>);
+
 /// The puts of one transaction, gathered so that each store is written in one go.
 struct Batch {
     meta: JsValue,
-    puts: BTreeMap<&'static str, Vec<(JsValue, Option<JsValue>)>>,
+    puts: [(&'static str, Vec<Put>); 4],
 }
 
 impl Batch {
     fn new(meta: JsValue) -> Self {
         Self {
             meta,
-            puts: BTreeMap::new(),
+            puts: [STAGED, HELD, SHADOW, META].map(|store| (store, Vec::new())),
         }
     }
 
     fn push(&mut self, store: &'static str, key: JsValue, value: JsValue) {
-        self.puts.entry(store).or_default().push((value, Some(key)));
+        if let Some((_, puts)) = self.puts.iter_mut().find(|(name, _)| *name == store) {
+            puts.push((value, Some(key)));
+        }
     }
 
     async fn add(
@@ -119,7 +146,7 @@ impl Batch {
         transaction: &Transaction,
         host: &Host,
         write: &Write,
-        texts: &mut BTreeMap<u64, Array>,
+        texts: &mut Texts,
     ) -> Result<(), StorageError> {
         match write {
             Write::Meta { state, owner } => {
@@ -145,7 +172,7 @@ impl Batch {
             }
             Write::DeleteStaged { batch } => {
                 delete(transaction, STAGED, as_number(*batch).into()).await?;
-                texts.remove(batch);
+                texts.remove(*batch);
             }
             Write::PutHeld {
                 op,
@@ -180,7 +207,7 @@ impl Batch {
     async fn put(mut self, transaction: &Transaction) -> Result<(), StorageError> {
         let meta = self.meta.clone();
         self.push(META, META_KEY.into(), meta);
-        for (name, puts) in self.puts {
+        for (name, puts) in self.puts.into_iter().filter(|(_, puts)| !puts.is_empty()) {
             let store = store(transaction, name)?;
             store
                 .put_all(puts.into_iter())
@@ -299,7 +326,7 @@ async fn sign(log: &Store, user: Option<&str>) -> Result<(), StorageError> {
 }
 
 /// The texts of operations, in order.
-fn splice(host: &Host, parts: &[Text], texts: &BTreeMap<u64, Array>) -> Array {
+fn splice(host: &Host, parts: &[Text], texts: &Texts) -> Array {
     let mut heads = String::new();
     let mut slots = Vec::new();
     for part in parts {
@@ -326,11 +353,7 @@ fn splice(host: &Host, parts: &[Text], texts: &BTreeMap<u64, Array>) -> Array {
         .collect()
 }
 
-fn whole_text(
-    part: &Text,
-    spliced: &mut js_sys::IntoIter,
-    texts: &BTreeMap<u64, Array>,
-) -> JsValue {
+fn whole_text(part: &Text, spliced: &mut js_sys::IntoIter, texts: &Texts) -> JsValue {
     match part {
         Text::Spliced { .. } => spliced
             .next()
@@ -338,7 +361,7 @@ fn whole_text(
             .expect("a text for each head"),
         Text::Whole { text } => text.into(),
         Text::Kept { batch, index } => texts
-            .get(batch)
+            .get(*batch)
             .expect("a batch that is kept is stored")
             .get(*index),
     }
