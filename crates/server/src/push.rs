@@ -2,12 +2,14 @@
 //! form. Pure; what needs the database is [`crate::store::apply_push`].
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tidesync_protocol::check::OpError;
 use tidesync_protocol::wire::{
-    NAME_BYTES_MAX, OWN_SPACE, Op, PROTOCOL, PUSH_OPS_MAX, PushRequest, Verdict, VerdictEntry, code,
+    NAME_BYTES_MAX, OWN_SPACE, Op, PROTOCOL, PUSH_OPS_MAX, Verdict, VerdictEntry, code,
 };
 
 /// Length of a client id: 128 bits in base64url.
@@ -84,12 +86,11 @@ pub fn read(
     if !(1..=NAME_BYTES_MAX).contains(&request.batch.len()) {
         return Err(PushError::Malformed("`batch` is not 1 to 256 bytes long"));
     }
-    if PUSH_OPS_MAX < request.ops.len() {
+    let RawOps::Few(raw) = request.ops else {
         return Err(PushError::TooManyOps);
-    }
-    let ops = request
-        .ops
-        .iter()
+    };
+    let ops = raw
+        .into_iter()
         .map(|raw| read_op(raw, tables))
         .collect::<Result<Vec<_>, _>>()?;
     check_ids_differ(&ops)?;
@@ -101,8 +102,8 @@ pub fn read(
     })
 }
 
-fn parse(body: &[u8]) -> Result<PushRequest, PushError> {
-    let parsed = serde_json::from_slice::<PushRequest>(body);
+fn parse(body: &[u8]) -> Result<Request<'_>, PushError> {
+    let parsed = serde_json::from_slice::<Request<'_>>(body);
     // Another version may have another form: its number is looked for before the form is blamed.
     let protocol = match &parsed {
         Ok(request) => Some(request.protocol),
@@ -119,6 +120,52 @@ fn parse(body: &[u8]) -> Result<PushRequest, PushError> {
         _ => Err(PushError::Malformed(
             "the body is not a push of this protocol",
         )),
+    }
+}
+
+/// [`tidesync_protocol::wire::PushRequest`] without copies.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request<'a> {
+    protocol: u32,
+    client: String,
+    subject: String,
+    batch: String,
+    #[serde(borrow)]
+    ops: RawOps<'a>,
+}
+
+/// Operations that are not looked into yet.
+enum RawOps<'a> {
+    Few(Vec<&'a RawValue>),
+    /// More than [`PUSH_OPS_MAX`]. They are not kept: millions of tiny ones would take many times
+    /// the memory of their body.
+    TooMany,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawOps<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OpsVisitor;
+        impl<'de> Visitor<'de> for OpsVisitor {
+            type Value = RawOps<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an array of operations")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut ops: A) -> Result<Self::Value, A::Error> {
+                let mut few = Vec::new();
+                while let Some(op) = ops.next_element()? {
+                    if few.len() == PUSH_OPS_MAX {
+                        while ops.next_element::<IgnoredAny>()?.is_some() {}
+                        return Ok(RawOps::TooMany);
+                    }
+                    few.push(op);
+                }
+                Ok(RawOps::Few(few))
+            }
+        }
+        deserializer.deserialize_seq(OpsVisitor)
     }
 }
 
@@ -233,5 +280,27 @@ pub(crate) fn rejected(op: String, code: &str, message: &str) -> VerdictEntry {
         code: Some(code.to_owned()),
         message: Some(message.to_owned()),
         ..entry(op, Verdict::Rejected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidesync_protocol::wire::PushRequest;
+
+    use super::*;
+
+    #[test]
+    fn what_a_client_writes_is_read_whole() -> Result<(), Box<dyn std::error::Error>> {
+        let request = PushRequest {
+            protocol: PROTOCOL,
+            client: "c".repeat(CLIENT_CHARS),
+            subject: "\u{e9}\n".to_owned(),
+            batch: "b".to_owned(),
+            ops: vec![RawValue::from_string(r#"{"op":"i.1"}"#.to_owned())?],
+        };
+        let push = read(&serde_json::to_vec(&request)?, &request.subject, None)?;
+        assert_eq!((push.client, push.batch), (request.client, request.batch));
+        assert!(matches!(&push.ops[..], [CheckedOp::Refused(entry)] if entry.op == "i.1"));
+        Ok(())
     }
 }

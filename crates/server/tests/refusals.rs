@@ -488,3 +488,13 @@ fn development_tokens_are_given_to_this_machine_only() {
     connection.write(head.as_bytes()).expect("sent");
     assert_eq!(connection.answer().expect("an answer").status, 403);
 }
+
+#[test]
+fn millions_of_tiny_operations_are_counted_and_not_kept() {
+    let server = start();
+    let text = String::from_utf8(push(&client('a'), "alice", "b", &[])).expect("text");
+    let ones = vec!["1"; 3_000_000].join(",");
+    let body = text.replace("\"ops\":[]", &format!("\"ops\":[{ones}]"));
+    let answer = server.post("alice", body.as_bytes());
+    assert_eq!((answer.status, answer.code().as_str()), (413, "too-large"));
+}

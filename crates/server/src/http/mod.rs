@@ -11,6 +11,7 @@ mod rate;
 mod token;
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 pub use body::HeldBytes;
 pub use error::ApiError;
@@ -41,6 +43,7 @@ pub(crate) struct Shared {
     tables: Option<BTreeSet<String>>,
     limits: Limits,
     held: HeldBytes,
+    decoding: Arc<Semaphore>,
     users: RateLimiter<String>,
     addresses: RateLimiter<rate::Network>,
 }
@@ -62,6 +65,9 @@ pub(crate) fn router(
         tokens: Tokens::new(&config.tokens),
         tables: config.tables.clone(),
         held: HeldBytes::new(limits.held_bytes_max),
+        decoding: Arc::new(Semaphore::new(
+            std::thread::available_parallelism().map_or(1, NonZero::get),
+        )),
         users: RateLimiter::new(limits.user_requests_per_minute, minute, RATE_KEYS_MAX),
         addresses: RateLimiter::new(limits.failed_auth_per_minute, minute, RATE_KEYS_MAX),
         limits,

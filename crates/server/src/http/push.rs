@@ -66,14 +66,18 @@ fn rate_limited(wait: Duration) -> ApiError {
     }
 }
 
-/// Decompresses and checks on a thread that may be kept busy.
+/// Decompresses and checks on a thread that may be kept busy, no more of them at a time than there
+/// are processors: what a body takes while it is read is a multiple of its size.
 async fn decode(
     shared: &Arc<Shared>,
     arrived: body::Arrived,
     subject: String,
 ) -> Result<(Push, body::Held), ApiError> {
+    let turn = Arc::clone(&shared.decoding).acquire_owned().await;
+    let turn = turn.map_err(|_| ApiError::Internal)?;
     let shared = Arc::clone(shared);
     let decoded = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let (bytes, held) = arrived.decode()?;
         let push = read(&bytes, &subject, shared.tables.as_ref())?;
         Ok((push, held))
