@@ -5,7 +5,7 @@ type Fixture = typeof import('./fixtures/capture')
 
 test.use({ entry: 'tests/browser/fixtures/capture.ts' })
 
-test('a write and its log row commit together', async ({ page, origin }) => {
+test('a write and its log row commit together, in few rows', async ({ page, origin }) => {
   const app = await openModule<Fixture>(page, origin)
   const result = await app.evaluate(async (m) => {
     const db = await m.openTracked('app')
@@ -31,5 +31,312 @@ test('a write and its log row commit together', async ({ page, origin }) => {
     ],
     outside: [{ kind: 0, key: 'key', value: { n: 1 } }],
     rows: 2,
+  })
+})
+
+test('10,000 writes in one transaction make 11 rows of at most 1,000 operations', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const lengths = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    await m.inTransaction(db, 'inline', (tx) => {
+      const store = tx.objectStore('inline')
+      for (let id = 0; id < 10_000; id += 1) store.put({ id })
+    })
+    return (await m.readLog(db, 'inline')).map((row) => row.ops.length / 3)
+  })
+  expect(lengths).toEqual([1, ...Array(9).fill(1_000), 999])
+})
+
+test('a row is closed at about 256 KiB', async ({ page, origin }) => {
+  const app = await openModule<Fixture>(page, origin)
+  const lengths = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    await m.inTransaction(db, 'inline', (tx) => {
+      for (let id = 0; id < 100; id += 1) {
+        tx.objectStore('inline').put({ id, text: 'x'.repeat(10_000) })
+      }
+    })
+    return (await m.readLog(db, 'inline')).map((row) => row.json.length)
+  })
+  expect(lengths.length).toBe(5)
+  expect(Math.max(...lengths)).toBeLessThan(256 * 1_024 + 16 * 1_024)
+})
+
+test('values are fixed at the call: plain as JSON, others cloned, large ones by reference', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const result = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    await m.inTransaction(db, 'outside', (tx) => {
+      const store = tx.objectStore('outside')
+      const value = { n: 1, when: undefined as Date | undefined }
+      const key = ['k', 1]
+      store.put({ n: value.n }, key)
+      key[1] = 2
+      value.when = new Date(5)
+      store.put(value, key)
+      value.when.setTime(6)
+      value.n = 9
+      store.put('x'.repeat(16 * 1_024), 'large text')
+      store.put({ blob: new Blob(['small']) }, 'small blob')
+      store.put({ blob: new Blob(['x'.repeat(16 * 1_024 + 1)]) }, 'large blob')
+      store.put(new Map([['buffer', new ArrayBuffer(16 * 1_024 + 1)]]), 'large buffer')
+    })
+    const operations = await m.readOperations(db, 'outside')
+    return operations.map(({ kind, key, value }) => ({
+      kind,
+      key,
+      when: (value as { when?: Date })?.when?.getTime(),
+      n: (value as { n?: number })?.n,
+      blob: (value as { blob?: Blob })?.blob?.size,
+    }))
+  })
+  expect(result).toEqual([
+    { kind: 0, key: ['k', 1], n: 1 },
+    { kind: 1, key: ['k', 2], n: 1, when: 5 },
+    { kind: 2, key: 'large text' },
+    { kind: 1, key: 'small blob', blob: 5 },
+    { kind: 2, key: 'large blob' },
+    { kind: 2, key: 'large buffer' },
+  ])
+})
+
+test('rows carry format, time, page and the user at that time', async ({ page, origin }) => {
+  const app = await openModule<Fixture>(page, origin)
+  const rows = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    const attachment = m.attach(db)
+    for (const user of [undefined, null, 'ann']) {
+      attachment.user = user
+      await m.inTransaction(db, 'outside', (tx) => tx.objectStore('outside').put(1, 1))
+    }
+    return m.readLog(db, 'outside')
+  })
+  expect(rows.map(({ row, v, inc }) => [row, v, /^[0-9a-f]{32}$/.test(inc)])).toEqual([
+    [1, 1, true],
+    [2, 1, true],
+    [3, 1, true],
+  ])
+  expect(rows.map((row) => ('user' in row ? row.user : 'absent'))).toEqual(['absent', null, 'ann'])
+  for (const { at } of rows) expect(Math.abs(at - Date.now())).toBeLessThan(60_000)
+})
+
+test('generated keys come from the request, also when the app commits before they are known', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const result = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    const refused: string[] = []
+    const attempt = (work: () => unknown): void => {
+      try {
+        work()
+      } catch (error) {
+        refused.push((error as DOMException).name)
+      }
+    }
+    const before = IDBObjectStore.prototype.get
+    const end = await m.inTransaction(db, ['generated', 'injected'], (tx) => {
+      const generated = tx.objectStore('generated')
+      generated.add('first')
+      generated.put('seventh', 7)
+      generated.put('eighth')
+      tx.objectStore('injected').add({ text: 'inside' })
+      tx.commit()
+      attempt(() => generated.put('late'))
+      attempt(() => generated.get(1))
+      attempt(() => generated.clear())
+      attempt(() => tx.commit())
+      attempt(() => tx.abort())
+    })
+    return {
+      end,
+      refused,
+      restored: before === IDBObjectStore.prototype.get,
+      generated: await m.readOperations(db, 'generated'),
+      injected: await m.readOperations(db, 'injected'),
+    }
+  })
+  expect(result).toEqual({
+    end: 'complete',
+    refused: [
+      'TransactionInactiveError',
+      'TransactionInactiveError',
+      'TransactionInactiveError',
+      'InvalidStateError',
+      'InvalidStateError',
+    ],
+    restored: true,
+    generated: [
+      { kind: 0, key: 1, value: 'first' },
+      { kind: 0, key: 7, value: 'seventh' },
+      { kind: 0, key: 8, value: 'eighth' },
+    ],
+    injected: [{ kind: 0, key: 1, value: { text: 'inside' } }],
+  })
+})
+
+test('a failed request that the app prevents leaves no entry, also when its row was written', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const result = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    await m.inTransaction(db, 'unique', (tx) => {
+      tx.objectStore('unique').put({ id: 1, name: 'ann' })
+    })
+    const failing = (tx: IDBTransaction, value: object, method: 'add' | 'put'): void => {
+      const request = tx.objectStore('unique')[method](value)
+      request.onerror = (event) => event.preventDefault()
+    }
+    const ends = [
+      await m.inTransaction(db, 'unique', (tx) => failing(tx, { id: 1, name: 'x' }, 'add')),
+      await m.inTransaction(db, 'unique', (tx) => {
+        failing(tx, { id: 2, name: 'ann' }, 'put')
+        tx.objectStore('unique').put({ id: 3, name: 'bob' })
+        failing(tx, { id: 3, name: 'y' }, 'add')
+      }),
+    ]
+    return { ends, rows: await m.readLog(db, 'unique') }
+  })
+  expect(result.ends).toEqual(['complete', 'complete'])
+  expect(result.rows.map(({ ops, json }) => [ops, json])).toEqual([
+    [[0, 1, 21], '{"id":1,"name":"ann"}'],
+    [[0, 3, 21], '{"id":3,"name":"bob"}'],
+  ])
+})
+
+test('what may still fail at an explicit commit is logged by reference', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const operations = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    await m.inTransaction(db, ['unique', 'inline'], (tx) => {
+      tx.objectStore('inline').put({ id: 1 })
+      tx.objectStore('inline').add({ id: 2 })
+      tx.objectStore('inline').put({ id: 3 })
+      tx.objectStore('unique').put({ id: 1, name: 'ann' })
+      tx.commit()
+    })
+    return [await m.readOperations(db, 'inline'), await m.readOperations(db, 'unique')]
+  })
+  expect(operations).toEqual([
+    [
+      { kind: 0, key: 1, value: { id: 1 } },
+      { kind: 2, key: 2 },
+      { kind: 0, key: 3, value: { id: 3 } },
+    ],
+    [
+      { kind: 0, key: 1, value: { id: 1, name: 'ann' } },
+      { kind: 2, key: 1 },
+    ],
+  ])
+})
+
+test('clear, ranges and cursors are logged as what they do', async ({ page, origin }) => {
+  const app = await openModule<Fixture>(page, origin)
+  const operations = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    await m.inTransaction(db, 'compound', (tx) => {
+      const store = tx.objectStore('compound')
+      for (const a of [1, 2, 3]) store.put({ a, b: { c: 'x' } })
+    })
+    await m.inTransaction(db, 'compound', (tx) => {
+      const store = tx.objectStore('compound')
+      store.openCursor().onsuccess = ({ target }) => {
+        const cursor = (target as IDBRequest<IDBCursorWithValue | null>).result
+        if (cursor === null) return
+        if (cursor.value.a === 1) cursor.update({ ...cursor.value, more: true })
+        else cursor.delete()
+        if (cursor.value.a < 2) cursor.continue()
+        else {
+          store.delete(IDBKeyRange.lowerBound([2], true))
+          store.delete(IDBKeyRange.only([9, 9]))
+          store.clear()
+        }
+      }
+    })
+    return (await m.readOperations(db, 'compound')).slice(3)
+  })
+  expect(operations).toEqual([
+    { kind: 0, key: [1, 'x'], value: { a: 1, b: { c: 'x' }, more: true } },
+    { kind: 3, key: [2, 'x'] },
+    { kind: 4, key: { lower: [2], lowerOpen: true, upperOpen: true } },
+    { kind: 3, key: [9, 9] },
+    { kind: 5, key: null },
+  ])
+})
+
+test('an aborted transaction leaves no row and tells nothing', async ({ page, origin }) => {
+  const app = await openModule<Fixture>(page, origin)
+  const result = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    let told = 0
+    m.onCommit(() => {
+      told += 1
+    })
+    const aborted = await m.inTransaction(db, 'inline', (tx) => {
+      tx.objectStore('inline').put({ id: 1 }).onsuccess = () => tx.abort()
+    })
+    const failed = await m.inTransaction(db, 'inline', (tx) => {
+      tx.objectStore('inline').put({ id: 1 })
+      tx.objectStore('inline').add({ id: 1 })
+    })
+    return { aborted, failed, told, rows: (await m.readLog(db, 'inline')).length }
+  })
+  expect(result).toEqual({ aborted: 'abort ', failed: 'abort ConstraintError', told: 0, rows: 0 })
+})
+
+test('unmodified idb is captured, through its shortcuts and its wrapped objects', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const result = await app.evaluate(async (m) => {
+    const db = await m.idb.openDB('app', 1, {
+      upgrade(fresh, _old, _new, tx) {
+        m.createStores(m.idb.unwrap(fresh))
+        m.installTidesync(fresh as unknown as IDBDatabase, tx as unknown as IDBTransaction)
+      },
+    })
+    const wrapped = db as unknown as IDBDatabase
+    const attachment = m.attach(wrapped)
+    await db.put('inline', { id: 1 })
+    const key = await db.add('generated', 'text')
+    const tx = db.transaction('inline', 'readwrite')
+    const single = tx.store !== undefined
+    await tx.store.put({ id: 2 })
+    for await (const cursor of tx.store) if (cursor.key === 1) await cursor.update({ id: 1, b: 2 })
+    await tx.done
+    await db.delete('inline', 2)
+    return {
+      same:
+        attachment.database === m.idb.unwrap(db) && m.attach(attachment.database) === attachment,
+      key,
+      single,
+      names: Array.from(db.objectStoreNames),
+      operations: await m.readOperations(attachment.database, 'inline'),
+    }
+  })
+  expect(result).toEqual({
+    same: true,
+    key: 1,
+    single: true,
+    names: ['compound', 'generated', 'injected', 'inline', 'outside', 'unique', 'untracked'],
+    operations: [
+      { kind: 0, key: 1, value: { id: 1 } },
+      { kind: 0, key: 2, value: { id: 2 } },
+      { kind: 0, key: 1, value: { id: 1, b: 2 } },
+      { kind: 3, key: 2 },
+    ],
   })
 })

@@ -86,7 +86,7 @@ export class TableLog {
   /** Whether a request can be made in the transaction now. */
   isActive(): boolean {
     try {
-      natives().getKey.call(this.logStore, 0)
+      this.watch(natives().getKey.call(this.logStore, 0))
       return true
     } catch {
       return false
@@ -182,29 +182,36 @@ export class TableLog {
   private issue(draft: RowDraft): void {
     draft.user = this.recorder.tracking.user
     const row = draft.toRow(headerOf(draft))
-    if (row !== undefined) this.watch(draft, natives().put.call(this.logStore, row))
+    if (row !== undefined) {
+      const { put } = natives()
+      this.watch(put.call(this.logStore, row), (rowKey) => this.written(draft, rowKey))
+    }
     draft.issued = true
     this.firstUnissued += 1
   }
 
-  private watch(draft: RowDraft, request: IDBRequest<IDBValidKey>): void {
+  /** Watches a request of ours; each of them, when it has succeeded, writes what has been gathered since. */
+  private watch<T>(request: IDBRequest<T>, succeeded: (result: T) => void = () => undefined): void {
     this.underWay.add(request)
     request.addEventListener('success', () => {
       this.underWay.delete(request)
-      // Requests are answered in order, so everything in this row has succeeded or was voided.
-      draft.requests = []
-      if (this.recorder.sealed) return
-      if (draft.stale) this.rewrite(draft, request.result)
+      succeeded(request.result)
       this.pump()
     })
+  }
+
+  private written(draft: RowDraft, rowKey: IDBValidKey): void {
+    // Requests are answered in order, so everything in this row has succeeded or was voided.
+    draft.requests = []
+    if (draft.stale && !this.recorder.sealed) this.rewrite(draft, rowKey)
   }
 
   /** Stores a row again without what has failed since. */
   private rewrite(draft: RowDraft, rowKey: IDBValidKey): void {
     const row = draft.toRow(headerOf(draft))
     const { put, delete: remove } = natives()
-    if (row === undefined) remove.call(this.logStore, rowKey)
-    else put.call(this.logStore, { ...row, row: rowKey })
+    if (row === undefined) this.watch(remove.call(this.logStore, rowKey))
+    else this.watch(put.call(this.logStore, { ...row, row: rowKey }))
   }
 
   private referWhatMayFail(): void {
