@@ -45,6 +45,11 @@ impl Index {
         self.logged + self.hinted[0] + self.hinted[1]
     }
 
+    /// Whether there are hints that a reading that has begun will cover.
+    pub(crate) fn is_hinted(&self) -> bool {
+        self.hinted[0] > 0
+    }
+
     /// Whether a record has any mark.
     pub(crate) fn contains(&self, id: Id) -> bool {
         self.records.contains_key(&id)

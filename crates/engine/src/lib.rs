@@ -19,6 +19,8 @@ mod fold;
 mod index;
 pub mod interface;
 mod meta;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod properties;
 mod rng;
 mod schedule;
 mod settle;

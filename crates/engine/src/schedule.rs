@@ -60,11 +60,13 @@ impl Schedule {
             .min()?;
         let throttled = (self.throttle_until, TimerReason::Throttle);
         let backed_off = (self.backoff_until.unwrap_or(0), TimerReason::Backoff);
-        [throttled, backed_off]
-            .into_iter()
-            .fold(Some(first), |latest, gate| {
-                latest.map(|latest| if gate.0 > latest.0 { gate } else { latest })
-            })
+        let mut latest = first;
+        for gate in [throttled, backed_off] {
+            if gate.0 > latest.0 {
+                latest = gate;
+            }
+        }
+        Some(latest)
     }
 
     /// Opens the buffer, unless it is open or more is wanted sooner.

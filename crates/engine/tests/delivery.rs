@@ -112,6 +112,7 @@ fn a_reload_between_send_and_answer_sends_the_same_bytes() {
     world.run(3_000);
     assert_eq!(world.sent.len(), 1);
     world.start();
+    world.run(1);
     assert_eq!(world.status().pending, 1);
     world.run(20_000);
     assert_eq!(world.sent[0].body, world.sent[1].body);
@@ -198,7 +199,7 @@ fn what_a_verdict_refuses_is_held_and_the_rest_goes_on() {
         FILES,
         Row::default().put("a", "1").put("b", "1").put("c", "1"),
     );
-    world.run(2_000);
+    world.run(1_000);
     let call = world.force();
     world.run(10_000);
     assert_eq!(world.resolved.get(&call), Some(&false));
@@ -695,8 +696,8 @@ fn the_counts_survive_a_reload_and_are_corrected() {
         (world.status().pending, world.status().buffered_events),
         (10, 0)
     );
-    world.put(FILES, "k0", "x");
-    world.put(FILES, "new", "x");
+    world.put(FILES, "k0", "30");
+    world.put(FILES, "new", "31");
     assert_eq!(
         (world.status().pending, world.status().buffered_events),
         (11, 2)
@@ -720,6 +721,11 @@ fn the_counts_survive_a_reload_and_are_corrected() {
     world.server.fault = None;
     world.run(60_000);
     world.assert_synced("alice");
+    let lines = world.lines();
+    assert!(
+        lines.contains(&"Auto-sync service: Syncing 32 changes to cloud..."),
+        "{lines:?}"
+    );
     assert_eq!(
         (world.status().pending, world.status().buffered_events),
         (0, 0)

@@ -18,6 +18,8 @@ pub(super) struct Run {
     /// It tries whether the server is there again.
     pub(super) probe: bool,
     pub(super) announced: bool,
+    /// What was hinted of the log was looked at.
+    pub(super) counted: bool,
     /// The server gave its verdicts at least once.
     pub(super) answered: bool,
     /// The log was read to its end.
@@ -175,6 +177,9 @@ impl Engine {
         if user.is_none() || user != owner {
             return self.end_run_unfinished();
         }
+        if self.must_count() {
+            return self.read_index();
+        }
         if self.push_next() {
             return;
         }
@@ -192,6 +197,19 @@ impl Engine {
             }
             _ => self.finish(),
         }
+    }
+
+    /// Whether the log must be read before anything is sent, so that the line that announces the
+    /// sync tells the true count. Where nothing is staged yet, staging reads it anyway.
+    fn must_count(&mut self) -> bool {
+        let hinted = self.database.as_ref().is_some_and(|database| {
+            database.own.is_hinted() && database.own_batches().next().is_some()
+        });
+        let first = self
+            .run
+            .as_mut()
+            .is_some_and(|run| !std::mem::replace(&mut run.counted, true));
+        first && hinted
     }
 
     /// The server is there.

@@ -76,6 +76,8 @@ impl Engine {
                 self.index(&chunk);
                 if let Some(database) = self.database.as_mut().filter(|_| end) {
                     database.indexed = true;
+                    database.own.end_reading();
+                    database.others.end_reading();
                 }
             }
             Step::ScanLog(scanning) => {

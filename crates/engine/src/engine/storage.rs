@@ -154,15 +154,19 @@ impl Engine {
         let wait = schedule::backoff(&self.config, self.storage_failures, &mut self.rng);
         self.storage_at = Some(self.now.monotonic_ms.saturating_add(wait));
         self.storage = Storage::Blocked;
-        match error {
-            StorageError::Full if self.life == Life::Running => self.storage = Storage::Full,
-            StorageError::Newer => self.life = Life::Unusable,
-            StorageError::Other { name } if name == DAMAGED => {
-                self.storage = Storage::Corrupt;
-                self.life = Life::Unusable;
-            }
-            _ if self.storage_failures > REOPENS_MAX => self.life = Life::Failed,
-            _ => self.life = Life::Loading,
+        let full = *error == StorageError::Full && self.life == Life::Running;
+        let damaged = *error == damaged();
+        if full {
+            self.storage = Storage::Full;
+        } else if damaged {
+            self.storage = Storage::Corrupt;
+        }
+        if damaged || *error == StorageError::Newer {
+            self.life = Life::Unusable;
+        } else if self.storage_failures > REOPENS_MAX && !full {
+            self.life = Life::Failed;
+        } else if !full {
+            self.life = Life::Loading;
         }
         self.log(LogLevel::Error, error.to_string());
         if matches!(self.life, Life::Failed | Life::Unusable) {

@@ -247,7 +247,7 @@ impl Disk {
                 fence,
                 writes,
             } => {
-                let fault = fault.or((fence != self.fence).then_some(StorageError::Fenced));
+                let fault = fault.or_else(|| (fence != self.fence).then_some(StorageError::Fenced));
                 Input::Committed {
                     task,
                     outcome: answer(fault, || self.commit(writes)),

@@ -2,6 +2,10 @@
 //! a server that dedupes and can be made to fail, and an app that writes.
 
 #![allow(dead_code, reason = "every test file uses its own part of the world")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a world answers what it knows"
+)]
 #![allow(unreachable_pub, reason = "shared by test files, a crate each")]
 
 pub mod disk;
