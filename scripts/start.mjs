@@ -1,8 +1,7 @@
 // Sets up and builds what is needed, then runs the server and the demo until Ctrl-C.
 //   node scripts/start.mjs [--port N] [--data DIR]
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -48,7 +47,11 @@ function options() {
 function dataFolder(given) {
   if (given !== undefined) {
     const folder = resolve(process.env.INIT_CWD ?? '.', given)
-    mkdirSync(folder, { recursive: true })
+    try {
+      mkdirSync(folder, { recursive: true })
+    } catch (error) {
+      throw new Failure(`--data ${given}: ${error instanceof Error ? error.message : error}`)
+    }
     return folder
   }
   const folder = mkdtempSync(join(tmpdir(), 'tidesync-demo-'))
@@ -75,12 +78,19 @@ async function startServer(port, demoPort, folder) {
     '--database',
     `sqlite:${join(folder, 'tidesync.db')}`,
   ]
+  const log = join(folder, 'server.log')
+  const lines = openSync(log, 'w')
   // A group of its own: Ctrl-C reaches it through us alone, after the demo has been closed.
   const server = spawn(join(target, 'debug/tidesync'), [...args, ...origins], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', lines, lines],
     detached: true,
   })
-  const ended = once(server, 'close').then(([code, signal]) => signal ?? `exit code ${code}`)
+  closeSync(lines)
+  /** @type {Promise<string>} */
+  const ended = new Promise((resolve) => {
+    server.once('error', (error) => resolve(error.message))
+    server.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`))
+  })
   cleanups.push(async () => {
     server.kill('SIGTERM')
     const force = setTimeout(() => server.kill('SIGKILL'), STOP_TIMEOUT_MS)
@@ -91,10 +101,10 @@ async function startServer(port, demoPort, folder) {
   await Promise.race([
     answers(`${url}/api/health`),
     ended.then((reason) => {
-      throw new Failure(`the server ended at its start: ${reason}`)
+      throw new Failure(`the server ended at its start: ${reason}\n${readFileSync(log, 'utf8')}`)
     }),
   ])
-  return { url, ended }
+  return { url, log, ended }
 }
 
 /** @param {string} url */
@@ -131,10 +141,11 @@ async function stop() {
     await cleanup()
 }
 
-/** @returns {Promise<string>} the signal by which the user ends it */
+/** @returns {Promise<undefined>} settles when the user ends it */
 function stopSignal() {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve(signal))
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+      process.on(signal, () => resolve(undefined))
   })
 }
 
@@ -149,10 +160,11 @@ async function serve(port, data) {
     if (serverPort === undefined) throw new Failure('no free port for the server')
     const server = await startServer(serverPort, port, dataFolder(data))
     await startDemo(port, server.url)
-    console.log(`\nTidesync server: ${server.url} (Ctrl-C stops everything)`)
+    console.log(`\nServer: ${server.url}, its log: ${server.log}`)
+    console.log('Ctrl-C stops everything. The demo:')
     console.log(`http://localhost:${port}`)
-    const reason = await Promise.race([stopped, server.ended])
-    if (!reason.startsWith('SIG')) throw new Failure(`the server ended: ${reason}`)
+    const early = await Promise.race([stopped, server.ended])
+    if (early !== undefined) throw new Failure(`the server ended: ${early}`)
   } finally {
     await stop()
   }
