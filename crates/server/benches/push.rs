@@ -51,7 +51,7 @@ fn value(number: usize) -> Value {
         "title": format!("Record number {number}"),
         "workspaceId": format!("workspace-{}", number % 50),
         "createdAt": ["~date", 1_700_000_000_000_u64 + number as u64],
-        "done": number % 3 == 0,
+        "done": number.is_multiple_of(3),
         "tags": ["one", "two", "three"],
         "body": "The quick brown fox jumps over the lazy dog. ".repeat(3),
     })

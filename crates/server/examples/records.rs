@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn line(kind: &str, row: &Row<'_>) -> Result<Value, Box<dyn Error>> {
     let mut fields = Map::new();
     fields.insert("is".to_owned(), kind.into());
-    for (index, name) in row.as_ref().column_names().into_iter().enumerate() {
+    for (index, name) in row.as_ref().column_names().enumerate() {
         fields.insert(name.to_owned(), field(name, row.get_ref(index)?)?);
     }
     Ok(fields.into())
