@@ -3,7 +3,7 @@
 //! `TIDESYNC_WRITE_TRACES=1 cargo test -p tidesync-engine --test determinism` writes the traces anew.
 
 #![allow(clippy::disallowed_methods, reason = "recording a trace is an effect")]
-#![cfg(all(feature = "trace", not(target_arch = "wasm32")))]
+#![cfg(not(target_arch = "wasm32"))]
 
 mod world;
 
