@@ -100,14 +100,20 @@ test('other tabs hear keys and operations; malformed messages are ignored', asyn
     for (const message of [
       null,
       'text',
-      { v: 2, changes: [change] },
-      { v: 1, changes: {} },
-      { v: 1, changes: [{ ...change, key: Number.NaN }] },
-      { v: 1, changes: [{ ...change, operation: 'drop' }] },
-      { v: 1, changes: [{ ...change, user: 7 }] },
+      { v: 2, type: 'changes', changes: [change] },
+      { v: 1, type: 'unknown', changes: [change] },
+      { v: 1, type: 'changes', changes: {} },
+      { v: 1, type: 'changes', changes: [{ ...change, key: Number.NaN }] },
+      { v: 1, type: 'changes', changes: [{ ...change, operation: 'drop' }] },
+      { v: 1, type: 'changes', changes: [{ ...change, user: 7 }] },
     ]) {
       channel.postMessage(message)
     }
+    const listens = new Promise((resolve) => {
+      channel.addEventListener('message', resolve, { once: true })
+    })
+    channel.postMessage({ v: 1, type: 'asking' })
+    await listens
     channel.close()
     const db = await m.openTracked('app', false)
     m.attach(db).user = 'ann'

@@ -27,6 +27,12 @@ export type StorageListener = (event: StorageEvent) => unknown
 export class StorageEventManager {
   readonly #byTable = new Map<string, Set<StorageListener>>()
   readonly #any = new Set<StorageListener>()
+  readonly #firstListens: () => void
+
+  /** `firstListens` is called when there is a listener where there was none. */
+  constructor(firstListens: () => void = () => undefined) {
+    this.#firstListens = firstListens
+  }
 
   /** Whether anyone listens. */
   get hasListeners(): boolean {
@@ -36,8 +42,10 @@ export class StorageEventManager {
   /** Listens to one table (R057). After the returned function was called, `listener` is never called again (R059). */
   on(table: string, listener: StorageListener): () => void {
     const own: StorageListener = (event) => listener(event)
+    const isFirst = !this.hasListeners
     const listeners = this.#byTable.get(table) ?? new Set()
     this.#byTable.set(table, listeners.add(own))
+    if (isFirst) this.#firstListens()
     return () => {
       listeners.delete(own)
       if (listeners.size === 0 && this.#byTable.get(table) === listeners)
@@ -48,7 +56,9 @@ export class StorageEventManager {
   /** Listens to all tables (R058). After the returned function was called, `listener` is never called again (R059). */
   onAny(listener: StorageListener): () => void {
     const own: StorageListener = (event) => listener(event)
+    const isFirst = !this.hasListeners
     this.#any.add(own)
+    if (isFirst) this.#firstListens()
     return () => {
       this.#any.delete(own)
     }
@@ -62,7 +72,9 @@ export class StorageEventManager {
 }
 
 /** The page's events: every create, update and delete on every tracked table (R056, R060). */
-export const storageEventManager: StorageEventManager = new StorageEventManager()
+export const storageEventManager: StorageEventManager = new StorageEventManager(() => {
+  for (const { channel } of memberships.values()) channel?.postMessage(LISTENING)
+})
 
 function deliver(listeners: Set<StorageListener> | undefined, event: StorageEvent): void {
   if (listeners === undefined) return
@@ -118,6 +130,8 @@ class ChangeEvent implements StorageEvent {
 interface Membership {
   readonly channel: BroadcastChannel | undefined
   members: number
+  /** Another tab has said that it listens. A message per commit costs, so a tab that is alone sends none. */
+  isHeard: boolean
 }
 
 const memberships = new Map<string, Membership>()
@@ -126,9 +140,8 @@ let stopListening: (() => void) | undefined
 /** Makes events of a database's commits, here and in the other tabs, until the returned function is called. */
 export function joinEvents(database: string): () => void {
   stopListening ??= onCommit(tellCommit)
-  const membership = memberships.get(database) ?? { channel: openChannel(database), members: 0 }
+  const membership = memberships.get(database) ?? openMembership(database)
   membership.members += 1
-  memberships.set(database, membership)
   return () => {
     membership.members -= 1
     if (membership.members > 0) return
@@ -141,20 +154,26 @@ export function joinEvents(database: string): () => void {
 }
 
 function tellCommit(committed: CommittedChanges): void {
-  const channel = memberships.get(committed.database)?.channel
-  if (channel !== undefined) {
-    const message: EventMessage = { v: 1, changes: committed.changes.map(toWire) }
-    channel.postMessage(message)
+  const membership = memberships.get(committed.database)
+  if (membership?.isHeard) {
+    const changes = committed.changes.map(toWire)
+    membership.channel?.postMessage({ v: 1, type: 'changes', changes } satisfies ChangesMessage)
   }
   if (!storageEventManager.hasListeners) return
   for (const change of committed.changes) storageEventManager.emit(toStorageEvent(change))
 }
 
-/** What tabs tell one another: keys and operations, never values. */
-interface EventMessage {
+/** What tabs tell one another of a commit: keys and operations, never values. */
+interface ChangesMessage {
   readonly v: 1
+  readonly type: 'changes'
   readonly changes: readonly WireChange[]
 }
+
+/** A tab that has listeners says so: when it gets its first one, when it joins, and when it is asked. */
+const LISTENING = { v: 1, type: 'listening' }
+/** A tab that joins asks the others. */
+const ASKING = { v: 1, type: 'asking' }
 
 type WireChange = Pick<Change, 'table' | 'operation' | 'key' | 'range' | 'user'>
 
@@ -168,16 +187,28 @@ function toWire({ table, operation, key, range, user }: Change): WireChange {
   }
 }
 
-function openChannel(database: string): BroadcastChannel | undefined {
-  if (typeof BroadcastChannel === 'undefined') return undefined
-  const channel = new BroadcastChannel(`tidesync:${database}:events`)
-  channel.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
-    if (!storageEventManager.hasListeners || !isEventMessage(data)) return
-    for (const change of data.changes) {
-      storageEventManager.emit(toStorageEvent(change, 'other-tab'))
-    }
-  })
-  return channel
+function openMembership(database: string): Membership {
+  const channel =
+    typeof BroadcastChannel === 'undefined'
+      ? undefined
+      : new BroadcastChannel(`tidesync:${database}:events`)
+  const membership: Membership = { channel, members: 0, isHeard: false }
+  memberships.set(database, membership)
+  channel?.addEventListener('message', ({ data }: MessageEvent<unknown>) => hear(membership, data))
+  channel?.postMessage(ASKING)
+  if (storageEventManager.hasListeners) channel?.postMessage(LISTENING)
+  return membership
+}
+
+function hear(membership: Membership, data: unknown): void {
+  if (typeof data !== 'object' || data === null) return
+  const { v, type } = data as Record<string, unknown>
+  if (v !== 1) return
+  if (type === 'listening') membership.isHeard = true
+  if (!storageEventManager.hasListeners) return
+  if (type === 'asking') membership.channel?.postMessage(LISTENING)
+  if (type !== 'changes' || !isChangesMessage(data)) return
+  for (const change of data.changes) storageEventManager.emit(toStorageEvent(change, 'other-tab'))
 }
 
 const OPERATIONS: ReadonlySet<unknown> = new Set<Change['operation']>([
@@ -190,10 +221,9 @@ const OPERATIONS: ReadonlySet<unknown> = new Set<Change['operation']>([
 const RECORD_OPERATIONS: ReadonlySet<unknown> = new Set(['create', 'update', 'delete'])
 
 /** Whether a message is one that this version understands; every other is ignored (a tab may run another build). */
-function isEventMessage(data: unknown): data is EventMessage {
-  if (typeof data !== 'object' || data === null) return false
-  const { v, changes } = data as Record<string, unknown>
-  return v === 1 && Array.isArray(changes) && changes.every(isWireChange)
+function isChangesMessage(data: object): data is ChangesMessage {
+  const { changes } = data as Record<string, unknown>
+  return Array.isArray(changes) && changes.every(isWireChange)
 }
 
 function isWireChange(data: unknown): data is WireChange {
