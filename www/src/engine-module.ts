@@ -7,12 +7,15 @@ export type { Session }
 /** Where the module comes from: an address, or its bytes. */
 export type ModuleSource = string | URL | BufferSource
 
+/** Says where the module comes from; undefined for beside the package's script. */
+export type EngineSource = () => ModuleSource | undefined
+
 let loading: Promise<void> | undefined
 let failed = false
 const panicked = new Set<() => void>()
 
 /** Gives the class of engine sessions. A failed load is forgotten, so that it can be tried again. */
-export async function loadEngine(source?: ModuleSource): Promise<typeof Session> {
+export async function loadEngine(source: EngineSource): Promise<typeof Session> {
   loading ??= load(source)
   try {
     await loading
@@ -35,8 +38,8 @@ export function onEnginePanic(listener: () => void): () => void {
   return () => panicked.delete(listener)
 }
 
-async function load(source?: ModuleSource): Promise<void> {
-  const url = source ?? new URL('../pkg/tidesync_bg.wasm', import.meta.url)
+async function load(source: EngineSource): Promise<void> {
+  const url = source() ?? new URL('../pkg/tidesync_bg.wasm', import.meta.url)
   await init({ module_or_path: url })
   onPanic(instancePanicked)
 }

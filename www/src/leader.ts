@@ -1,7 +1,7 @@
 /** The engine as this tab runs it while it leads: loaded, fed, and replaced when it panics. */
 
 import { type CloudSyncOptions, compresses, engineConfig } from './config'
-import { loadEngine, type ModuleSource, onEnginePanic, type Session } from './engine-module'
+import { type EngineSource, loadEngine, onEnginePanic, type Session } from './engine-module'
 import { pushBody, type TableKeys, Values } from './host'
 import type { SyncStatus } from './status'
 import type { CallMethod, CapturedHint } from './tabs'
@@ -14,7 +14,7 @@ export interface LeaderStart {
   readonly database: string
   readonly tables: ReadonlyMap<string, TableKeys>
   readonly options: CloudSyncOptions
-  readonly wasm: ModuleSource | undefined
+  readonly wasm: EngineSource
   readonly state: () => { user: string | null; enabled: boolean | undefined; visible: boolean }
 }
 

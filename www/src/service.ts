@@ -18,7 +18,11 @@ const subscribers = new Set<() => void>()
  * @throws TidesyncError `invalid-option` with the option's name and what is allowed.
  */
 export function configureCloudSync(options: CloudSyncOptions): void {
-  const next = createCloudSync(options)
+  setService(createCloudSync(options))
+}
+
+/** Makes `next` the instance that the functions below speak of. */
+export function setService(next: CloudSync): void {
   service?.dispose()
   service = next
   next.subscribe(notify)

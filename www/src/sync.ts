@@ -9,6 +9,7 @@ import {
   onCommit,
 } from './capture'
 import { type CloudSyncOptions, checkOptions, privacyForbids } from './config'
+import type { EngineSource } from './engine-module'
 import { TidesyncError } from './error'
 import { toStorageEvent } from './events'
 import { type TableKeys, userText } from './host'
@@ -58,13 +59,18 @@ export interface CloudSync {
  * @throws TidesyncError `invalid-option` with the option's name and what is allowed.
  */
 export function createCloudSync(options: CloudSyncOptions): CloudSync {
+  return createCloudSyncFrom(options, () => options.wasmUrl)
+}
+
+/** The same with a WebAssembly module from `wasm`, which is asked when a tab first leads. */
+export function createCloudSyncFrom(options: CloudSyncOptions, wasm: EngineSource): CloudSync {
   checkOptions(options)
-  return new DatabaseSync(options, options.wasmUrl)
+  return new DatabaseSync(options, wasm)
 }
 
 class DatabaseSync implements CloudSync {
   readonly #options: CloudSyncOptions
-  readonly #wasm: string | URL | undefined
+  readonly #wasm: EngineSource
   readonly #status = new StatusStore()
   /** What this tab's app waits for. */
   readonly #calls = new Map<string, { method: CallMethod; resolve: (ok: boolean) => void }>()
@@ -72,14 +78,17 @@ class DatabaseSync implements CloudSync {
   readonly #visibleTabs = new Map<string, boolean>()
   readonly #tab = crypto.randomUUID()
   #attachment: Attachment | undefined
+  /** Who is signed in, by the last word of any tab. */
   #user: string | null | undefined
+  /** Whom the app in this tab shows: its writes are theirs, whoever signs in elsewhere (I29). */
+  #writer: string | null | undefined
   #enabled: boolean | undefined
   #run: Run | undefined
 
   readonly getStatus: () => SyncStatus = this.#status.getStatus
   readonly subscribe: (listener: () => void) => () => void = this.#status.subscribe
 
-  constructor(options: CloudSyncOptions, wasm: string | URL | undefined) {
+  constructor(options: CloudSyncOptions, wasm: EngineSource) {
     this.#options = options
     this.#wasm = wasm
     this.#enabled = options.enabled
@@ -96,7 +105,7 @@ class DatabaseSync implements CloudSync {
     }
     this.#attachment = attachment
     if (this.#user !== undefined) {
-      attachment.user = this.#user
+      attachment.user = this.#writer
       if (this.#run === undefined || known?.database !== attachment.database) {
         this.#begin(attachment)
       }
@@ -106,6 +115,7 @@ class DatabaseSync implements CloudSync {
   start(userId: string | null): Promise<void> {
     const switched = this.#user !== userId
     this.#user = userId
+    this.#writer = userId
     if (this.#attachment === undefined) {
       return Promise.resolve()
     }
@@ -113,8 +123,10 @@ class DatabaseSync implements CloudSync {
     if (this.#run === undefined) {
       this.#begin(this.#attachment)
     } else if (switched) {
-      this.#switchUser(userId)
+      this.#run.leader?.tell((session) => session.userChanged(userId ?? undefined))
       this.#run.tabs.send({ type: 'user', user: userId })
+    } else if (this.getStatus().phase === 'needs-auth') {
+      this.tokenAvailable()
     }
     return this.#initialized()
   }
@@ -140,6 +152,7 @@ class DatabaseSync implements CloudSync {
     this.#attachment?.detach()
     this.#attachment = undefined
     this.#user = undefined
+    this.#writer = undefined
   }
 
   forceSync(): Promise<boolean> {
@@ -329,7 +342,7 @@ class DatabaseSync implements CloudSync {
         break
       case 'user':
         this.#user = message.user
-        this.#switchUser(message.user)
+        leader.tell((session) => session.userChanged(message.user ?? undefined))
         break
       case 'token':
         leader.tell((session) => session.tokenAvailable())
@@ -383,13 +396,6 @@ class DatabaseSync implements CloudSync {
       case 'visible':
         break
     }
-  }
-
-  #switchUser(user: string | null): void {
-    if (this.#attachment !== undefined) {
-      this.#attachment.user = user
-    }
-    this.#run?.leader?.tell((session) => session.userChanged(user ?? undefined))
   }
 
   #wentOnline(online: boolean): void {
@@ -451,9 +457,13 @@ class DatabaseSync implements CloudSync {
     }
   }
 
-  /** Resolves when some tab's engine has read the database, or sync was stopped. */
+  /** Resolves when some tab's engine has read the database or failed, or sync was stopped. */
   #initialized(): Promise<void> {
-    const done = () => this.#run === undefined || this.getStatus().isInitialized
+    const done = () => {
+      const { isInitialized, phase } = this.getStatus()
+      const failed = phase === 'engine-failed' || phase === 'storage-failed'
+      return this.#run === undefined || isInitialized || failed
+    }
     if (done()) {
       return Promise.resolve()
     }
