@@ -18,17 +18,15 @@ export function App({ database, user }: { database: IDBDatabase; user: User }) {
       </a>
       <Header user={user} />
       <ProblemBanner />
-      <div className="columns">
-        <main>
-          <Notes database={database} />
-          <HowItWorks user={user} />
-        </main>
-        <aside id="sync" aria-label="Sync" tabIndex={-1}>
+      <main className="columns">
+        <Notes database={database} />
+        <div id="sync" className="sync" tabIndex={-1}>
           <StatusCard user={user} />
           <Controls user={user} />
           <ActivityLog />
-        </aside>
-      </div>
+        </div>
+        <HowItWorks user={user} />
+      </main>
       <StatusBar user={user} />
     </>
   )

@@ -59,7 +59,7 @@ function Calls({ user }: { user: User }) {
           Back up
         </button>
       </div>
-      <output>{answer || 'Past all waiting. Back up compares everything first.'}</output>
+      <output>{answer || '“Back up” compares everything first.'}</output>
     </div>
   )
 }

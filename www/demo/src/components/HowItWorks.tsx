@@ -19,9 +19,11 @@ export function HowItWorks({ user }: { user: User }) {
         transaction, so a change and its record commit together or not at all.
       </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls on narrow screens */}
-      <pre tabIndex={0}>
-        <code>{CODE}</code>
-      </pre>
+      <section className="code" aria-label="The code" tabIndex={0}>
+        <pre>
+          <code>{CODE}</code>
+        </pre>
+      </section>
     </section>
   )
 }

@@ -12,6 +12,7 @@ import {
 import { useLive } from '../live'
 import { reportProblem } from '../problem'
 import { newFile, newFiles, newWorkspace } from '../records'
+import { type Selection, useSelection } from '../selection'
 import { FileEditor } from './FileEditor'
 import { FilePane } from './FilePane'
 import { WorkspacePane } from './WorkspacePane'
@@ -19,20 +20,9 @@ import { WorkspacePane } from './WorkspacePane'
 const PAGE = 100
 const BULK = 1_000
 
-/**
- * What is open. `fresh` is the record that was just made: its name is the first thing to write.
- * `chosen`: the user opened the file, so that it must be in sight.
- */
-interface Selection {
-  readonly workspaceId: string
-  readonly fileId: string
-  readonly fresh?: string
-  readonly chosen?: boolean
-}
-
 /** The app: workspaces, the files of one, and one file. */
 export function Notes({ database }: { database: IDBDatabase }) {
-  const [selection, select] = useState<Selection>({ workspaceId: 'welcome', fileId: 'welcome' })
+  const [selection, select] = useSelection(database)
   const [limit, setLimit] = useState(PAGE)
   const { workspaces, workspace, files, total, file } = useNotes(database, selection, limit)
   const workspaceId = workspace?.id ?? ''

@@ -12,7 +12,7 @@ export function StatusCard({ user }: { user: User }) {
     ['Waiting', status.pending.toLocaleString('en'), 'unconfirmed'],
     ['Held', status.held.toLocaleString('en'), 'refused, kept'],
     ['Failures', String(status.consecutiveFailures), 'in a row'],
-    ['Next attempt', until(status.nextAttemptAt, now), 'by itself'],
+    ['Next try', until(status.nextAttemptAt, now), 'by itself'],
     ['Last sync', since(status.lastSyncTime, now), 'confirmed'],
     [
       'This tab',
