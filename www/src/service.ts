@@ -1,5 +1,6 @@
 /** The instance that most apps have: one database, one server, configured once. */
 
+import { attach as attachCapture } from './capture'
 import type { CloudSyncOptions } from './config'
 import { TidesyncError } from './error'
 import { INITIAL_STATUS, type SyncStatus } from './status'
@@ -42,7 +43,11 @@ export function setService(next: CloudSync): void {
  */
 export function attach(database: IDBDatabase): void {
   waiting = database
-  service?.attach(database)
+  if (service === undefined) {
+    attachCapture(database)
+  } else {
+    service.attach(database)
+  }
 }
 
 /**
