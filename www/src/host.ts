@@ -25,6 +25,9 @@ const UNSENDABLE = -2
 /** Bodies below this are sent as they are: compressing them saves nothing. */
 const COMPRESS_FROM_CHARS = 1024
 
+/** A server takes no compressed body above this (docs/protocol.md); a plain one may be larger. */
+const COMPRESSED_BYTES_MAX = 1024 * 1024
+
 type Held =
   | { readonly kind: 'json'; readonly json: string; readonly table: string }
   | { readonly kind: 'value'; readonly value: unknown; readonly table: string }
@@ -295,5 +298,8 @@ export async function pushBody(
     return { body }
   }
   const stream = new Blob([body]).stream().pipeThrough(new CompressionStream('gzip'))
-  return { body: await new Response(stream).arrayBuffer(), encoding: 'gzip' }
+  const compressed = await new Response(stream).arrayBuffer()
+  return compressed.byteLength > COMPRESSED_BYTES_MAX
+    ? { body }
+    : { body: compressed, encoding: 'gzip' }
 }

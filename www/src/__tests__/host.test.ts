@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import type { LogRow } from '../capture/row'
@@ -130,6 +131,8 @@ describe('texts and bodies', () => {
     const { body, encoding } = await pushBody('{"ops":[', [long, '1'], true)
     expect(encoding).toBe('gzip')
     expect(gunzipSync(Buffer.from(body as ArrayBuffer)).toString()).toBe(`{"ops":[${long},1]}`)
+    const random = randomBytes(1_600_000).toString('base64')
+    expect(await pushBody('{"ops":[', [`"${random}"`], true)).not.toHaveProperty('encoding')
     expect(await pushBody('{"ops":[', ['1'], true)).toEqual({ body: '{"ops":[1]}' })
     expect(await pushBody('{"ops":[', [long], false)).toEqual({ body: `{"ops":[${long}]}` })
   })
