@@ -275,8 +275,8 @@ proptest! {
         let mut names = Names::default();
         let mut pages = vec![Page::default()];
         let hash = |lid: &str| hashes[lid.parse::<usize>().expect("a number")];
-        for at in 0..hashes.len() {
-            let bucket = shadow::bucket(hashes[at], pages.len() as u32);
+        for (at, own) in hashes.iter().enumerate() {
+            let bucket = shadow::bucket(*own, pages.len() as u32);
             let entry = entry(&mut names, &[], at as u64, false);
             pages[bucket as usize].put(&at.to_string(), entry, &names);
             if at % 16 == 15 {
