@@ -36,6 +36,8 @@ export class Leader {
   #session: Session | undefined
   #nextCall = 1
   #strikes = 0
+  /** There is no engine, and none is on its way. */
+  #failed = false
   #stopped = false
 
   constructor(start: LeaderStart, events: LeaderEvents) {
@@ -46,6 +48,7 @@ export class Leader {
 
   /** Loads the module and starts the engine; on failure says so in the status. */
   async run(): Promise<void> {
+    this.#failed = false
     try {
       const Engine = await loadEngine(this.#start.wasm)
       if (!this.#stopped && this.#session === undefined) {
@@ -81,7 +84,11 @@ export class Leader {
     const call = this.#nextCall
     this.#nextCall += 1
     this.#calls.set(call, method)
-    this.tell((session) => ask(session, call, method))
+    if (this.#failed) {
+      queueMicrotask(() => this.#resolve(call, false))
+    } else {
+      this.tell((session) => ask(session, call, method))
+    }
     return call
   }
 
@@ -163,6 +170,7 @@ export class Leader {
     if (this.#strikes < STRIKES) {
       void this.run()
     } else {
+      this.#failed = true
       this.#events.status({
         phase: 'engine-failed',
         lastError: {
@@ -177,6 +185,7 @@ export class Leader {
   #unavailable(error: unknown): void {
     const message = `The engine could not be loaded: ${error instanceof Error ? error.message : 'unknown'}`
     this.#events.log('error', `Tidesync: ${message}`)
+    this.#failed = true
     this.#failCalls()
     this.#events.status({
       phase: 'engine-failed',
