@@ -2,6 +2,8 @@ import { defineConfig } from '@playwright/test'
 import { CHROMIUM_FLAGS, chromiumPath } from './tests/support/chromium'
 
 const FIVE_MINUTES = 300_000
+/** The schedule in real time: minutes of waiting, so it is run on its own. */
+const DEFAULTS = '**/defaults.spec.ts'
 
 /** Tests in the system's Chromium: capture (`browser`), the whole way (`e2e`) and the packed package (`package`). */
 export default defineConfig({
@@ -20,7 +22,13 @@ export default defineConfig({
   },
   projects: [
     { name: 'browser', testDir: 'tests/browser' },
-    { name: 'e2e', testDir: 'tests/e2e', timeout: FIVE_MINUTES },
+    {
+      name: 'e2e',
+      testDir: 'tests/e2e',
+      testIgnore: DEFAULTS,
+      timeout: FIVE_MINUTES,
+    },
+    { name: 'e2e-defaults', testDir: 'tests/e2e', testMatch: DEFAULTS },
     { name: 'package', testDir: 'tests/package', timeout: FIVE_MINUTES },
   ],
 })

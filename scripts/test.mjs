@@ -93,6 +93,9 @@ const GROUPS = {
   ],
   'end-to-end': [
     step('Server build', 'cargo', ['build', '--package', 'tidesync-cli', '--locked']),
+    step('Reader of its database', 'cargo', [
+      ...['build', '--package', 'tidesync-server', '--example', 'records', '--locked'],
+    ]),
     { name: 'WebAssembly build', run: buildWasm },
     tool('End to end in Chromium', '@playwright/test/cli.js', playwright('e2e')),
   ],

@@ -32,6 +32,8 @@ export interface OriginOptions {
   readonly port?: number
   /** The page's HTML; an empty page with `<div id="root">` by default. */
   readonly html?: string
+  /** Headers of the page, such as its content security policy. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /**
@@ -41,7 +43,7 @@ export interface OriginOptions {
 export async function serveModule(entry: string, options: OriginOptions = {}): Promise<Origin> {
   const script = await bundle(entry)
   const server = createServer((request, response) => {
-    respond(request, response, script, options.html ?? PAGE)
+    respond(request, response, script, options)
   })
   return listen(server, options.port ?? 0)
 }
@@ -95,7 +97,7 @@ function respond(
   request: IncomingMessage,
   response: ServerResponse,
   script: string,
-  html: string,
+  options: OriginOptions,
 ): void {
   const path = new URL(request.url ?? '/', 'http://origin').pathname
   if (path === ENTRY) send(response, 'text/javascript', script)
@@ -103,11 +105,20 @@ function respond(
     response.writeHead(200, { 'content-type': 'application/wasm', 'cache-control': 'no-store' })
     createReadStream(WASM).pipe(response)
   } else if (/\.\w+$/.test(path)) response.writeHead(404).end()
-  else send(response, 'text/html', html)
+  else send(response, 'text/html', options.html ?? PAGE, options.headers)
 }
 
-function send(response: ServerResponse, type: string, body: string): void {
-  response.writeHead(200, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' })
+function send(
+  response: ServerResponse,
+  type: string,
+  body: string,
+  headers: OriginOptions['headers'] = {},
+): void {
+  response.writeHead(200, {
+    'content-type': `${type}; charset=utf-8`,
+    'cache-control': 'no-store',
+    ...headers,
+  })
   response.end(body)
 }
 

@@ -14,6 +14,8 @@ export interface SpecOptions {
    * `disk` is a fresh profile on disk for each test: IndexedDB as users have it.
    */
   profile: 'memory' | 'disk'
+  /** Headers of the pages, such as their content security policy. */
+  pageHeaders: Record<string, string>
 }
 
 /** What the tests of a spec file get. */
@@ -26,8 +28,9 @@ export interface SpecFixtures {
 export const test = base.extend<SpecOptions & SpecFixtures>({
   entry: ['', { option: true }],
   profile: ['memory', { option: true }],
-  origin: async ({ entry }, use) => {
-    const origin = await serveModule(entry)
+  pageHeaders: [{}, { option: true }],
+  origin: async ({ entry, pageHeaders }, use) => {
+    const origin = await serveModule(entry, { headers: pageHeaders })
     await use(origin)
     await origin.close()
   },

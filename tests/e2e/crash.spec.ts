@@ -1,0 +1,101 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type BrowserContext, chromium, type Page } from '@playwright/test'
+import { CHROMIUM_FLAGS, chromiumPath } from '../support/chromium'
+import { type App, expect, test, World } from '../support/e2e'
+
+const USER = 'ann'
+const KILLS = 10
+
+test('a browser that is killed in the middle of writing loses and doubles nothing', async ({
+  world,
+}) => {
+  const profile = await mkdtemp(join(tmpdir(), 'tidesync-crash-'))
+  const committed = new Set<string>()
+  for (let life = 0; life < KILLS; life++) {
+    const browser = await launch(profile, world)
+    await writeUntilKilled(browser, life, committed)
+  }
+
+  const last = await launch(profile, world)
+  const { app } = await last.world.open(USER)
+  await app.evaluate((m) => m.until({ pending: 0, phase: 'idle' }))
+  const local = await app.evaluate((m) =>
+    m.rawEntries('notes').then((all) => all.map(([id]) => id)),
+  )
+  await last.context.close()
+  await rm(profile, { recursive: true, force: true, maxRetries: 5 })
+
+  const docs = await world.server.docs(USER, 'notes')
+  const missing = [...committed].filter((id) => !docs.has(`s${id}`))
+  expect(committed.size).toBeGreaterThan(KILLS)
+  expect(missing).toEqual([])
+  expect([...docs.keys()].sort()).toEqual(local.map((id) => `s${id}`).sort())
+  const { operations, versions } = await world.server.state()
+  expect(operations).toHaveLength(docs.size)
+  expect(versions.get(`~${USER}`)).toBe(docs.size)
+})
+
+interface Browser {
+  readonly context: BrowserContext
+  readonly page: Page
+  readonly world: World
+}
+
+async function launch(profile: string, { server, proxy, origin }: World): Promise<Browser> {
+  const context = await chromium.launchPersistentContext(profile, {
+    headless: true,
+    executablePath: chromiumPath(),
+    args: [...CHROMIUM_FLAGS],
+  })
+  const world = new World(server, proxy, context, origin)
+  await world.serveTokens()
+  return { context, page: await context.newPage(), world }
+}
+
+/** Writes note after note and kills the browser once some are committed; what is under way is cut. */
+async function writeUntilKilled(
+  { context, page, world }: Browser,
+  life: number,
+  committed: Set<string>,
+): Promise<void> {
+  const enough = 5 + 3 * life
+  let soFar = 0
+  let reached: () => void = () => undefined
+  const ripe = new Promise<void>((resolve) => {
+    reached = resolve
+  })
+  await page.exposeFunction('testCommitted', (id: string) => {
+    committed.add(id)
+    soFar += 1
+    if (soFar === enough) reached()
+  })
+  const closed = new Promise((resolve) => context.once('close', resolve))
+  const { app } = await world.open(USER, {}, page)
+  const writing = writeForEver(app, life).catch(() => 'the browser is gone')
+  await ripe
+  await kill(page)
+  await closed
+  await writing
+}
+
+function writeForEver(app: App, life: number): Promise<void> {
+  return app.evaluate(async (m, prefix) => {
+    const { testCommitted } = window as unknown as { testCommitted(id: string): Promise<void> }
+    for (let n = 0; ; n++) {
+      const id = `${prefix}-${n}`
+      await m.putNote(id, { text: 'x'.repeat(n % 500) })
+      void testCommitted(id)
+    }
+  }, `life${life}`)
+}
+
+/** SIGKILL to the browser's process: what it had in memory is gone. */
+async function kill(page: Page): Promise<void> {
+  const browser = page.context().browser()
+  const session = await browser?.newBrowserCDPSession()
+  if (session === undefined) throw new Error('the context has no browser')
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo')
+  for (const { id, type } of processInfo) if (type === 'browser') process.kill(id, 'SIGKILL')
+}

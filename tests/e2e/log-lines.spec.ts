@@ -1,0 +1,34 @@
+import { expect, test } from '../support/e2e'
+
+const PREFIX = 'Auto-sync service:'
+
+test('the four documented lines stand in the log word for word (R090–R093)', async ({ world }) => {
+  const { app } = await world.open('ann')
+  await app.evaluate(async (m) => {
+    await m.putNotes(7)
+    await m.until({ pending: 0, phase: 'idle' })
+  })
+  expect(await documented(app)).toEqual([
+    `info ${PREFIX} Event listeners set up`,
+    `info ${PREFIX} Syncing 7 changes to cloud...`,
+    `info ${PREFIX} Sync completed successfully`,
+  ])
+
+  await world.server.stop()
+  await app.evaluate(async (m) => {
+    m.lines.length = 0
+    await m.putNotes(3, 'more')
+    await m.until({ consecutiveFailures: 2 })
+  })
+  const failed = await documented(app)
+  expect(failed.slice(0, 4)).toEqual([
+    `info ${PREFIX} Syncing 3 changes to cloud...`,
+    `warn ${PREFIX} Sync failed (1/5): the server could not be reached`,
+    `info ${PREFIX} Syncing 3 changes to cloud...`,
+    `warn ${PREFIX} Sync failed (2/5): the server could not be reached`,
+  ])
+})
+
+function documented(app: import('../support/e2e').App): Promise<string[]> {
+  return app.evaluate((m) => m.lines.filter((line) => line.includes('Auto-sync service:')))
+}
