@@ -36,6 +36,8 @@ const test = baseTest.extend<{ demo: Demo }>({
   },
 })
 
+test.use({ actionTimeout: 30_000 })
+
 function headline(page: Page): Locator {
   return page.locator('.headline')
 }

@@ -8,10 +8,10 @@ export type Tone = 'good' | 'busy' | 'waiting' | 'bad' | 'off'
 const MINUTE_S = 60
 const HOUR_S = 3_600
 
-export function toneOf({ phase, pending, disabledReason }: SyncStatus): Tone {
+export function toneOf({ phase, pending, lastSyncTime, disabledReason }: SyncStatus): Tone {
   switch (phase) {
     case 'idle':
-      return pending > 0 ? 'busy' : 'good'
+      return pending > 0 || lastSyncTime === 0 ? 'busy' : 'good'
     case 'buffering':
     case 'waiting':
     case 'syncing':
@@ -30,10 +30,11 @@ export function toneOf({ phase, pending, disabledReason }: SyncStatus): Tone {
 }
 
 /** What a screen reader is told: no numbers that change, and one text while things go well. */
-export function announcement({ phase, pending, disabledReason }: SyncStatus): string {
+export function announcement(status: SyncStatus): string {
+  const { phase, pending, lastSyncTime, disabledReason } = status
   switch (phase) {
     case 'idle':
-      return pending > 0 ? 'Changes are waiting' : 'Everything is synced'
+      return pending > 0 || lastSyncTime === 0 ? 'Changes are waiting' : 'Everything is synced'
     case 'buffering':
     case 'waiting':
     case 'syncing':
@@ -46,13 +47,21 @@ export function announcement({ phase, pending, disabledReason }: SyncStatus): st
     case 'needs-auth':
       return 'Sign in to sync'
     case 'disabled':
-      return disabledReason === 'failures' ? 'Sync pauses after failures' : 'Sync is off'
+      return DISABLED[disabledReason ?? 'user']
     case 'engine-failed':
       return 'Sync has stopped; changes are still recorded'
     case 'storage-failed':
       return "This browser's storage fails"
   }
 }
+
+const DISABLED = {
+  user: 'Sync is off',
+  failures: 'Sync pauses after failures',
+  privacy: 'Sync is off',
+  // As every page starts, for a moment: nothing to tell yet.
+  'not-configured': '',
+} as const
 
 export function counted(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
