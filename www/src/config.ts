@@ -122,8 +122,9 @@ function checkNumber(name: string, value: unknown): void {
     throw invalid(name, `one of ${Object.keys(LIMITS).join(', ')}`)
   }
   const [least, most] = limits
-  if (value !== undefined && !(typeof value === 'number' && value >= least && value <= most)) {
-    throw invalid(name, `a number from ${least} to ${most}`)
+  const isAllowed = Number.isInteger(value) && least <= Number(value) && Number(value) <= most
+  if (value !== undefined && !isAllowed) {
+    throw invalid(name, `a whole number from ${least} to ${most}`)
   }
 }
 

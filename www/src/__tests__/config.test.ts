@@ -10,6 +10,7 @@ describe('options', () => {
     [{ ...options, timing: { bufferMs: -1 } }, 'bufferMs'],
     [{ ...options, timing: { throttleMs: Number.NaN } }, 'throttleMs'],
     [{ ...options, timing: { failuresMax: 0 } }, 'failuresMax'],
+    [{ ...options, timing: { backoffMultiplier: 1.5 } }, 'backoffMultiplier'],
     [{ ...options, batch: { operations: 1_001 } }, 'operations'],
     [{ ...options, timing: { buffer: 5 } as never }, 'buffer'],
   ])('that cannot work are refused by name', (wrong, name) => {
