@@ -47,7 +47,8 @@ test('bad operations are refused alone, each with its code; the good one is stor
   const answer = await post(
     world,
     push([
-      { ...good, op: 'x.2', rid: undefined },
+      { ...good, op: 'x.2', rid: '' },
+      { ...good, op: 'x.5', rid: undefined },
       { ...good, op: 'x.3', rid: 'not a key' },
       { ...good, op: 'x.4', value: { id: 'real', text: 'altered' } },
       good,
@@ -59,8 +60,9 @@ test('bad operations are refused alone, each with its code; the good one is stor
   )
   expect(verdicts.get('x.1')?.verdict).toBe('applied')
   expect(verdicts.get('x.2')).toMatchObject({ verdict: 'rejected', code: 'bad-key' })
+  expect(verdicts.get('x.5')).toMatchObject({ verdict: 'rejected', code: 'malformed' })
   expect(verdicts.get('x.3')).toMatchObject({ verdict: 'rejected', code: 'bad-key' })
-  expect(verdicts.get('x.4')).toMatchObject({ verdict: 'rejected', code: 'hash-mismatch' })
+  expect(verdicts.get('x.4')).toMatchObject({ verdict: 'retry', code: 'hash-mismatch' })
   expect(await world.server.docs(USER, 'notes')).toEqual(
     new Map([['sreal', { id: 'real', text: 'good' }]]),
   )

@@ -30,28 +30,3 @@ test('an upgrade by another tab is not blocked by sync', async ({ world }) => {
   })
   expect((await world.server.docs(USER, 'notes')).size).toBe(1)
 })
-
-test.describe('a full disk', () => {
-  test.use({ profile: 'disk' })
-
-  test('is told in the status, and nothing is lost once there is room again', async ({ world }) => {
-    const { page, app } = await world.open(USER, { timing: { bufferMs: 600_000 } })
-    await app.evaluate((m) => m.putNotes(50))
-    const session = await world.context.newCDPSession(page)
-    const origin = world.origin.url
-    await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 2_000_000 })
-    const stored = await app.evaluate((m) => m.fillDisk())
-    const pending = 50 + stored.length
-
-    expect(await app.evaluate((m) => m.forceSync())).toBe(false)
-    expect(await app.evaluate((m) => m.status())).toMatchObject({ storage: 'full', pending })
-
-    await session.send('Storage.overrideQuotaForOrigin', { origin })
-    expect(await app.evaluate((m) => m.forceSync())).toBe(true)
-    expect(await app.evaluate((m) => m.status())).toMatchObject({ storage: 'ok', pending: 0 })
-    const docs = await world.server.docs(USER, 'notes')
-    expect(docs.size).toBe(pending)
-    expect(stored.filter((id) => !docs.has(`s${id}`))).toEqual([])
-    expect((await world.server.state()).versions.get(`~${USER}`)).toBe(pending)
-  })
-})
