@@ -73,7 +73,7 @@ test('a workspace and a file reach the server, and outlive being offline', async
   await button(page, 'New file').click()
   await expect(page.getByLabel('File name')).toBeFocused()
   await page.keyboard.type('Peas')
-  await expect(headline(page)).toHaveText(/^(\d+ changes waiting|Syncing)/)
+  await expect(headline(page)).toHaveText(/^([\d,]+ changes waiting|Syncing)/)
   await expect(headline(page)).toHaveText('Everything is synced')
   expect(await documents(demo.server, 'workspaces')).toContainEqual(
     expect.objectContaining({ name: 'Garden' }),

@@ -64,7 +64,7 @@ export interface CloudSyncOptions {
    * is lost). A rejection counts as a failed attempt and is tried again.
    */
   readonly getToken: (request: TokenRequest) => string | null | Promise<string | null>
-  /** The tables that `installTidesync` tracks. Default: all object stores of the database. */
+  /** The tables that `installTidesync` tracks where it is not told. Default: all object stores. */
   readonly tables?: Readonly<Record<string, TableOptions>>
   /** Whether rows that were there before attaching are uploaded. Default `upload`. */
   readonly initial?: 'upload' | 'ignore'

@@ -1,6 +1,7 @@
 /** Tidesync: cloud sync for the IndexedDB an app already has. */
 
-export { installTidesync, uninstallTidesync } from './capture'
+export type { InstallOptions } from './capture'
+export { uninstallTidesync } from './capture'
 export type {
   BatchOptions,
   CloudSyncOptions,
@@ -13,12 +14,15 @@ export type {
 export { TidesyncError } from './error'
 export type { StorageEvent } from './events'
 export { storageEventManager } from './events'
+export type { HeldChange } from './held'
 export {
   attach,
   configureCloudSync,
   forceSync,
   getAutoSyncStatus,
   initAutoSync,
+  installTidesync,
+  listHeld,
   setAutoSyncEnabled,
   stopAutoSync,
   subscribe,

@@ -12,7 +12,7 @@ export * from './index'
 
 /** As `configureCloudSync` of the package, with the engine in the script. */
 export function configureCloudSync(options: CloudSyncOptions): void {
-  setService(createCloudSync(options))
+  setService(createCloudSync(options), options)
 }
 
 /** As `createCloudSync` of the package, with the engine in the script. */

@@ -1,12 +1,19 @@
 /** The instance that most apps have: one database, one server, configured once. */
 
-import { attach as attachCapture } from './capture'
+import {
+  attach as attachCapture,
+  type InstallOptions,
+  installTidesync as installCapture,
+} from './capture'
 import type { CloudSyncOptions } from './config'
 import { TidesyncError } from './error'
+import type { HeldChange } from './held'
 import { INITIAL_STATUS, type SyncStatus } from './status'
 import { type CloudSync, createCloudSync } from './sync'
 
 let service: CloudSync | undefined
+/** The tables that {@link installTidesync} tracks where it is not told otherwise. */
+let tables: readonly string[] | undefined
 /** A database that was attached before anything was configured. */
 let waiting: IDBDatabase | undefined
 /** The user that was named before anything was configured. */
@@ -19,11 +26,12 @@ const subscribers = new Set<() => void>()
  * @throws TidesyncError `invalid-option` with the option's name and what is allowed.
  */
 export function configureCloudSync(options: CloudSyncOptions): void {
-  setService(createCloudSync(options))
+  setService(createCloudSync(options), options)
 }
 
 /** Makes `next` the instance that the functions below speak of. */
-export function setService(next: CloudSync): void {
+export function setService(next: CloudSync, options: CloudSyncOptions): void {
+  tables = options.tables && Object.keys(options.tables)
   service?.dispose()
   service = next
   next.subscribe(notify)
@@ -34,6 +42,22 @@ export function setService(next: CloudSync): void {
     void next.start(wantedUser)
   }
   notify()
+}
+
+/**
+ * Makes a database ready to be synced. Call it in `onupgradeneeded`, after the app's own upgrade; its
+ * writes that follow in the upgrade are captured. Tracks `options.tables`, else the `tables` given to
+ * {@link configureCloudSync}, else every object store there is.
+ * @throws TidesyncError `not-upgrading` outside of an upgrade, `unknown-table` for a table that does
+ * not exist.
+ */
+export function installTidesync(
+  database: IDBDatabase,
+  transaction: IDBTransaction | null,
+  options: InstallOptions = {},
+): void {
+  const tracked = options.tables ?? tables
+  installCapture(database, transaction, tracked === undefined ? {} : { tables: tracked })
 }
 
 /**
@@ -101,6 +125,11 @@ export function forceSync(): Promise<boolean> {
 /** Compares everything, sends what differs, and resolves to whether the server confirmed all. */
 export function triggerBackup(): Promise<boolean> {
   return service?.triggerBackup() ?? Promise.resolve(false)
+}
+
+/** The changes that the server refused or that cannot be sent, with the reasons. */
+export function listHeld(): Promise<HeldChange[]> {
+  return service?.listHeld() ?? Promise.resolve([])
 }
 
 function notify(): void {

@@ -120,49 +120,74 @@ export function capabilities(): SyncCapabilities {
 
 /** A line for people: what the status means for their changes. */
 export function describeStatus(status: SyncStatus, now: number = Date.now()): string {
-  const waiting = `${count(status.pending, 'change')} waiting`
+  const line = [waitingText(status), headline(status, now)].filter((text) => text !== '').join(', ')
+  return line.charAt(0).toUpperCase() + line.slice(1)
+}
+
+function headline(status: SyncStatus, now: number): string {
   switch (status.phase) {
     case 'idle':
-      return status.pending > 0 ? waiting : 'Everything is synced'
+      return idleText(status)
     case 'buffering':
     case 'waiting':
-      return `${waiting}, syncing ${inSeconds(status.nextAttemptAt, now)}`
+      return `syncing ${inTime(status.nextAttemptAt, now)}`
     case 'syncing':
-      return status.pending > 0 ? `Syncing ${count(status.pending, 'change')}…` : 'Syncing…'
+      return 'syncing…'
     case 'backing-off':
-      return `${waiting}, next try ${inSeconds(status.nextAttemptAt, now)}`
+      return `next try ${inTime(status.nextAttemptAt, now)}`
     case 'probing':
-      return `${waiting}, trying again…`
+      return 'trying again…'
     case 'offline':
-      return status.pending > 0 ? `Offline. ${waiting}` : 'Offline'
+      return 'offline'
     case 'needs-auth':
-      return `Sign in to sync. ${waiting}`
+      return 'sign in to sync'
     case 'disabled':
       return disabledText(status, now)
     case 'engine-failed':
-      return `Sync has stopped. ${waiting}; changes are still recorded`
+      return 'sync has stopped, changes are still recorded'
     case 'storage-failed':
-      return "This browser's storage fails; changes may not be kept"
+      return "this browser's storage fails, changes may not be kept"
     default:
       return unknownPhase(status.phase)
   }
 }
 
+/** Only a server's word makes something synced. */
+function idleText(status: SyncStatus): string {
+  if (!status.isInitialized) {
+    return 'starting…'
+  }
+  if (status.pending > 0 || status.waiting > 0 || status.held > 0) {
+    return ''
+  }
+  return status.lastSyncTime === 0 ? 'nothing synced yet' : 'everything is synced'
+}
+
 function disabledText(status: SyncStatus, now: number): string {
-  const waiting = `${count(status.pending, 'change')} waiting`
   switch (status.disabledReason) {
     case 'failures':
-      return `Paused after ${count(status.consecutiveFailures, 'failure')}. ${waiting}, next try ${inSeconds(status.nextAttemptAt, now)}`
+      return `paused after ${count(status.consecutiveFailures, 'failure')}, next try ${inTime(status.nextAttemptAt, now)}`
     case 'privacy':
-      return `Sync is off: the browser asks for privacy. ${waiting}`
+      return 'sync is off: the browser asks for privacy'
     case 'not-configured':
-      return 'Sync is not set up'
+      return 'sync is not set up'
     case 'user':
     case null:
-      return `Sync is off. ${waiting}`
+      return 'sync is off'
     default:
       return unknownPhase(status.disabledReason)
   }
+}
+
+/** What is not synced, and why where that is known. */
+function waitingText({ pending, waiting, held }: SyncStatus): string {
+  return [
+    pending > 0 ? `${count(pending, 'change')} waiting` : '',
+    waiting > 0 ? `${count(waiting, 'change')} of another user` : '',
+    held > 0 ? `${count(held, 'change')} held` : '',
+  ]
+    .filter((text) => text !== '')
+    .join(', ')
 }
 
 function unknownPhase(phase: never): string {
@@ -170,10 +195,13 @@ function unknownPhase(phase: never): string {
 }
 
 function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`
 }
 
-function inSeconds(at: number | null, now: number): string {
+function inTime(at: number | null, now: number): string {
   const seconds = at === null ? 0 : Math.ceil((at - now) / 1000)
-  return seconds > 0 ? `in ${seconds} s` : 'now'
+  if (seconds <= 0) {
+    return 'now'
+  }
+  return seconds < 100 ? `in ${seconds} s` : `in ${Math.round(seconds / 60)} min`
 }

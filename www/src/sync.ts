@@ -12,6 +12,7 @@ import { type CloudSyncOptions, checkOptions, privacyForbids } from './config'
 import type { EngineSource } from './engine-module'
 import { TidesyncError } from './error'
 import { toStorageEvent } from './events'
+import { type HeldChange, readHeld } from './held'
 import { type TableKeys, userText } from './host'
 import { encodeKey } from './key'
 import { Leader } from './leader'
@@ -46,6 +47,8 @@ export interface CloudSync {
   setEnabled(enabled: boolean): Promise<void>
   /** Tells that a token can be had again, after `getToken` gave null. */
   tokenAvailable(): void
+  /** The changes that the server refused or that cannot be sent, with the reasons. */
+  listHeld(): Promise<HeldChange[]>
   /** The current status: the same object until something in it changes. */
   getStatus(): SyncStatus
   /** Calls `listener` after each change of the status; gives the function that ends it. */
@@ -175,6 +178,10 @@ class DatabaseSync implements CloudSync {
     this.#run?.tabs.send({ type: 'token' })
   }
 
+  async listHeld(): Promise<HeldChange[]> {
+    return this.#attachment === undefined ? [] : readHeld(this.#attachment.database)
+  }
+
   #begin(attachment: Attachment): void {
     this.stop()
     if (privacyForbids(this.#options)) {
@@ -193,7 +200,12 @@ class DatabaseSync implements CloudSync {
     })
     const listeners = [...this.#listenToCapture(name), ...this.#listenToPage()]
     this.#run = { tabs, leadership, listeners, leader: undefined, aliveTimer: undefined }
-    this.#status.update({ capabilities: capabilities(), isOnline: navigator.onLine })
+    this.#status.update({
+      phase: 'idle',
+      disabledReason: null,
+      capabilities: capabilities(),
+      isOnline: navigator.onLine,
+    })
     leadership.start()
     this.#expectLeader({ type: 'hello', visible: isVisible() })
   }

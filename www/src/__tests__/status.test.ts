@@ -3,7 +3,8 @@ import { describeStatus, INITIAL_STATUS, type SyncStatus } from '../status'
 import { StatusStore } from '../status-store'
 
 function line(change: Partial<SyncStatus>): string {
-  return describeStatus({ ...INITIAL_STATUS, disabledReason: null, ...change }, 1_000_000)
+  const status = { ...INITIAL_STATUS, isInitialized: true, disabledReason: null, lastSyncTime: 1 }
+  return describeStatus({ ...status, ...change }, 1_000_000)
 }
 
 describe('the line for people', () => {
@@ -15,10 +16,19 @@ describe('the line for people', () => {
     expect(line({ phase: 'buffering', pending: 1, ...next })).toBe(
       '1 change waiting, syncing in 20 s',
     )
-    expect(line({ phase: 'idle' })).toBe('Everything is synced')
-    expect(line({ phase: 'disabled', disabledReason: 'user', pending: 2 })).toBe(
-      'Sync is off. 2 changes waiting',
+    expect(line({ phase: 'waiting', pending: 1_000, nextAttemptAt: 1_300_000 })).toBe(
+      '1,000 changes waiting, syncing in 5 min',
     )
+    expect(line({ phase: 'idle', held: 1 })).toBe('1 change held')
+    expect(line({ phase: 'disabled', disabledReason: 'user', pending: 2 })).toBe(
+      '2 changes waiting, sync is off',
+    )
+  })
+
+  it('says that everything is synced only when the server has said so', () => {
+    expect(line({ phase: 'idle' })).toBe('Everything is synced')
+    expect(line({ phase: 'idle', isInitialized: false })).toBe('Starting…')
+    expect(line({ phase: 'idle', lastSyncTime: 0 })).toBe('Nothing synced yet')
   })
 
   it('never says that a change is synced while one waits', () => {
