@@ -25,6 +25,7 @@ use std::borrow::Cow;
 use siphasher::sip::SipHasher24;
 
 use crate::scan::Scanner;
+use crate::sort;
 use crate::value::ValueError;
 use crate::wire::OpKind;
 
@@ -150,7 +151,9 @@ impl FieldHasher {
 fn sorted(mut fields: Vec<Field<'_>>) -> Result<Vec<Field<'_>>, ValueError> {
     let ascending = |fields: &[Field<'_>]| fields.is_sorted_by(|one, next| one.name < next.name);
     if !ascending(&fields) {
-        fields.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let name = |place: usize| fields.get(place).map(|field| &field.name);
+        let order = sort::order(fields.len(), &|one, other| name(one).cmp(&name(other)));
+        fields = sort::arranged(fields, &order);
         if !ascending(&fields) {
             return Err(ValueError::DuplicateName);
         }
@@ -246,5 +249,8 @@ fn length(to: &mut Vec<u8>, length: usize) {
 /// A hash as it stands on the wire: 16 lower-case hex digits.
 #[must_use]
 pub fn hash_text(hash: u64) -> String {
-    format!("{hash:016x}")
+    let digits = (0..16).map(|place| (hash >> (60 - 4 * place)) as u32 & 15);
+    digits
+        .filter_map(|digit| char::from_digit(digit, 16))
+        .collect()
 }

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hash::hash_text;
+
 /// How far a clock may be ahead of the reader's, in milliseconds. Beyond it, the reader's own time
 /// takes its place.
 pub const DRIFT_MS_MAX: u64 = 60_000;
@@ -48,7 +50,7 @@ impl Hlc {
 
 impl fmt::Display for Hlc {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "{:016x}", self.0)
+        to.write_str(&hash_text(self.0))
     }
 }
 

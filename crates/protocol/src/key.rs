@@ -96,12 +96,22 @@ impl FromStr for Key {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let key = parse(text, 0)?;
+        let key = Self::of_text(text)?;
         if key.to_string() == text {
             Ok(key)
         } else {
             Err(KeyError::NotAKey)
         }
+    }
+}
+
+impl Key {
+    /// The key of a text that is known to be a key's: other spellings of it are not refused.
+    ///
+    /// # Errors
+    /// [`KeyError`] where the text is like no key's.
+    pub fn of_text(text: &str) -> Result<Self, KeyError> {
+        parse(text, 0)
     }
 }
 

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use crate::canonical::{ARRAY, FALSE, NULL, NUMBER, OBJECT, STRING, TRUE};
+use crate::number;
+use crate::sort;
 use crate::tag::Tag;
 use crate::value::ValueError;
 use crate::wire::{PUSH_BYTES_MAX, VALUE_DEPTH_MAX};
-
-/// Most digits of an integer that a double holds whatever they are.
-const EXACT_DIGITS: usize = 15;
 
 /// Reads a text from its start to its end.
 pub(crate) struct Scanner<'a> {
@@ -171,18 +170,59 @@ impl<'a> Scanner<'a> {
     }
 
     fn word(&mut self, word: &str, kind: u8) -> Result<(), ValueError> {
-        if !self
-            .text
-            .as_bytes()
-            .get(self.at..)
-            .unwrap_or_default()
-            .starts_with(word.as_bytes())
-        {
+        self.pass(word)?;
+        self.out.push(kind);
+        Ok(())
+    }
+
+    /// Reads a word that must be there.
+    pub(crate) fn pass(&mut self, word: &str) -> Result<(), ValueError> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        if !rest.starts_with(word.as_bytes()) {
             return Err(self.not_json());
         }
         self.at += word.len();
-        self.out.push(kind);
         Ok(())
+    }
+
+    /// Passes over the next value, which need not be the wire form of one: nothing is checked but
+    /// that strings and brackets end.
+    pub(crate) fn skip_value(&mut self) -> Result<(), ValueError> {
+        let mut open = 0_u32;
+        loop {
+            let next = self.peek().ok_or_else(|| self.not_json())?;
+            self.at += 1;
+            match next {
+                b'"' => self.skip_string()?,
+                b'{' | b'[' => open = open.saturating_add(1),
+                b'}' | b']' => open = open.checked_sub(1).ok_or_else(|| self.not_json())?,
+                b',' | b':' if open > 0 => {}
+                b',' | b':' => return Err(self.not_json()),
+                _ => self.skip_word(),
+            }
+            if open == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn skip_string(&mut self) -> Result<(), ValueError> {
+        loop {
+            self.plain_run();
+            if self.skip(b"\"") {
+                return Ok(());
+            }
+            if !self.skip(b"\\") || self.at >= self.text.len() {
+                return Err(self.not_json());
+            }
+            self.at += 1;
+        }
+    }
+
+    fn skip_word(&mut self) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let ends = |byte: &u8| matches!(byte, b',' | b':' | b'}' | b']') || *byte <= b' ';
+        self.at += rest.iter().position(ends).unwrap_or(rest.len());
     }
 }
 
@@ -194,19 +234,12 @@ impl Scanner<'_> {
         let start = self.at;
         let negative = self.skip(b"-");
         let first = self.at;
-        let integer = self.digits()?;
-        let digits = self.at - first;
-        if digits > 1 && self.text.as_bytes().get(first) == Some(&b'0') {
+        self.digits()?;
+        if self.at - first > 1 && self.text.as_bytes().get(first) == Some(&b'0') {
             return Err(ValueError::NotJson { at: first });
         }
-        let has_fraction = self.fraction()?;
-        let magnitude = if digits <= EXACT_DIGITS && !has_fraction {
-            integer as f64
-        } else {
-            self.read_since(first)
-                .parse()
-                .map_err(|_| self.not_json())?
-        };
+        self.fraction()?;
+        let magnitude = number::read(self.read_since(first)).ok_or_else(|| self.not_json())?;
         if !magnitude.is_finite() || (negative && magnitude == 0.0) {
             return Err(ValueError::Number { at: start });
         }
@@ -227,35 +260,29 @@ impl Scanner<'_> {
         found
     }
 
-    /// Reads at least one digit. What they say is right for as many as [`EXACT_DIGITS`].
-    fn digits(&mut self) -> Result<u64, ValueError> {
-        let start = self.at;
-        let mut integer = 0_u64;
-        while let Some(digit @ b'0'..=b'9') = self.text.as_bytes().get(self.at) {
-            integer = integer
-                .wrapping_mul(10)
-                .wrapping_add(u64::from(digit - b'0'));
-            self.at += 1;
-        }
-        if self.at == start {
+    /// Reads at least one digit.
+    fn digits(&mut self) -> Result<(), ValueError> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let other = |byte: &u8| !byte.is_ascii_digit();
+        let count = rest.iter().position(other).unwrap_or(rest.len());
+        self.at += count;
+        if count == 0 {
             Err(self.not_json())
         } else {
-            Ok(integer)
+            Ok(())
         }
     }
 
-    /// Reads what may follow the integer part and says whether there was anything.
-    fn fraction(&mut self) -> Result<bool, ValueError> {
-        let point = self.skip(b".");
-        if point {
+    /// Reads what may follow the integer part.
+    fn fraction(&mut self) -> Result<(), ValueError> {
+        if self.skip(b".") {
             self.digits()?;
         }
-        let exponent = self.skip(b"eE");
-        if exponent {
+        if self.skip(b"eE") {
             self.skip(b"+-");
             self.digits()?;
         }
-        Ok(point || exponent)
+        Ok(())
     }
 }
 
@@ -437,11 +464,11 @@ impl Scanner<'_> {
         }
         let members = self.members.split_off(first);
         self.set_length(head, members.len());
-        self.sort(members)
+        self.sort(&members)
     }
 
     /// Brings the members that were written last into the order of their names.
-    fn sort(&mut self, mut members: Vec<Member>) -> Result<(), ValueError> {
+    fn sort(&mut self, members: &[Member]) -> Result<(), ValueError> {
         let out = &self.out;
         let name = |member: &Member| {
             out.get(member.start + 4..member.name_end)
@@ -451,12 +478,15 @@ impl Scanner<'_> {
             return Ok(());
         }
         let start = members.first().map_or(out.len(), |member| member.start);
-        members.sort_unstable_by(|one, other| name(one).cmp(name(other)));
-        if !members.is_sorted_by(|one, next| name(one) < name(next)) {
+        let name_at = |place: usize| members.get(place).map(name);
+        let order = sort::order(members.len(), &|one, other| {
+            name_at(one).cmp(&name_at(other))
+        });
+        if !order.is_sorted_by(|one, next| name_at(*one) < name_at(*next)) {
             return Err(ValueError::DuplicateName);
         }
         let unsorted = self.out.split_off(start);
-        for member in members {
+        for member in order.into_iter().filter_map(|place| members.get(place)) {
             let bytes = unsorted.get(member.start - start..member.end - start);
             self.out.extend_from_slice(bytes.unwrap_or_default());
         }

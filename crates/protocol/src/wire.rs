@@ -163,6 +163,25 @@ pub enum Verdict {
     Blocked,
 }
 
+impl Verdict {
+    /// The verdict of this name on the wire.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let verdict = match name {
+            "applied" => Self::Applied,
+            "duplicate" => Self::Duplicate,
+            "merged" => Self::Merged,
+            "conflict" => Self::Conflict,
+            "need-full" => Self::NeedFull,
+            "rejected" => Self::Rejected,
+            "retry" => Self::Retry,
+            "blocked" => Self::Blocked,
+            _ => return None,
+        };
+        Some(verdict)
+    }
+}
+
 /// The error body of a whole-request refusal (400, 401, 403, 404, 413, 426, 429, 500, 503).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ErrorBody {
