@@ -16,7 +16,8 @@ pub(crate) fn object(fields: &[(&str, &JsValue)]) -> JsValue {
 
 /// Sets a field of an object that is ours.
 pub(crate) fn set(object: &JsValue, name: &str, value: &JsValue) {
-    Reflect::set(object, &name.into(), value).expect("a plain object takes any field");
+    let done = Reflect::set(object, &name.into(), value);
+    assert!(done.is_ok(), "a plain object takes any field");
 }
 
 /// A field; undefined where there is none or `object` is not an object.

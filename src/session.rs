@@ -49,7 +49,7 @@ impl Session {
     /// When the configuration is not of its form; the message names the field.
     #[wasm_bindgen(constructor)]
     pub fn new(database: String, url: &str, config: &str, host: Host) -> Result<Self, JsError> {
-        let config: Config = serde_json::from_str(config)?;
+        let config = Config::from_json(config).map_err(|error| JsError::new(&error.to_string()))?;
         Ok(Self {
             shell: Shell::new(Engine::new(config), database, url, host),
         })

@@ -85,7 +85,7 @@ impl Shell {
 
     fn publish(&self) {
         let status = self.engine.borrow().status(now());
-        let status = serde_json::to_string(&status).expect("a status has string keys only");
+        let status = status.to_json();
         if *self.published.borrow() != status {
             self.host.status(&status);
             self.published.replace(status);

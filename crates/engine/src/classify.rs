@@ -1,14 +1,15 @@
 //! One total function from what a push brought back to what is to be done.
 
-use tidesync_protocol::wire::{ErrorBody, PROTOCOL, PushResponse, code};
+use tidesync_protocol::wire::{PROTOCOL, code};
 
+use crate::answer::{Answer, refusal};
 use crate::interface::{PushOutcome, TransportFailure};
 
 /// What is to be done after a push.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// The server answered; go by its verdicts.
-    Settle(PushResponse),
+    Settle(Answer),
     /// The token does not hold: once more with a new one.
     RefreshToken,
     /// Nobody is signed in, or not the one whose changes these are.
@@ -97,19 +98,16 @@ fn fail(code: &str, message: &str, after_ms: Option<u64>) -> Action {
 }
 
 fn answered(status: u16, after_ms: Option<u64>, body: &str, batch: &str) -> Action {
-    let said = serde_json::from_str::<ErrorBody>(body).ok();
+    let said = refusal(body);
     let known = said.is_some();
     let reason = |code: &str, message: &str| match said {
-        Some(said) => Reason {
-            code: said.code,
-            message: said.message,
-        },
+        Some(said) => said,
         None => Reason::new(code, message),
     };
     match status {
-        200..=299 => match serde_json::from_str::<PushResponse>(body) {
+        200..=299 => match Answer::read(body) {
             // Anything in between may answer 200: only the server knows the batch's name.
-            Ok(answer) if answer.protocol == PROTOCOL && answer.batch == batch => {
+            Some(answer) if answer.protocol == u64::from(PROTOCOL) && answer.batch == batch => {
                 Action::Settle(answer)
             }
             _ => fail(
@@ -168,12 +166,12 @@ pub(crate) fn retry_after_ms(header: &str, wall_ms: u64) -> Option<u64> {
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` in milliseconds since 1970-01-01 UTC.
 fn http_date_ms(text: &str) -> Option<u64> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let (_, date) = text.split_once(", ")?;
-    let mut words = date.split(' ');
+    const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (_, date) = text.split_once(',')?;
+    let mut words = date.strip_prefix(' ')?.split(' ');
     let day: u64 = words.next()?.parse().ok()?;
-    let month = words.next().filter(|name| name.len() == 3)?;
-    let month = MONTHS.find(month).filter(|at| at % 3 == 0)? as u64 / 3;
+    let month = words.next()?.as_bytes();
+    let month = MONTHS.chunks(3).position(|name| name == month)? as u64;
     let year: u64 = words
         .next()?
         .parse()

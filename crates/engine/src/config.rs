@@ -1,6 +1,8 @@
 //! What an app can configure of the engine. The defaults are those of the documentation.
 
 use serde::{Deserialize, Serialize};
+use tidesync_protocol::json::{Found, JsonReader};
+use tidesync_protocol::value::ValueError;
 
 /// The engine's configuration. In JSON with names in camelCase; what is left out has its default.
 ///
@@ -77,6 +79,130 @@ impl Default for Config {
             initial: Initial::Upload,
             adopt_anonymous: false,
             seed: [0; 32],
+        }
+    }
+}
+
+/// The configuration is not of its form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("configuration: {member}")]
+pub struct ConfigError {
+    /// The member that is unknown or wrong, or the last one before what is wrong.
+    pub member: String,
+}
+
+impl Config {
+    /// Reads the configuration from JSON; what is left out or null has its default.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where a member is unknown or of another type.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        let mut member = String::new();
+        let mut read = || {
+            let mut json = JsonReader::new(text)?;
+            json.object(&mut |name, json| {
+                name.clone_into(&mut member);
+                config.read_member(name, json)
+            })?;
+            json.end()
+        };
+        match read() {
+            Ok(()) => Ok(config),
+            Err(_) => Err(ConfigError { member }),
+        }
+    }
+
+    fn read_member(&mut self, name: &str, json: &mut JsonReader<'_>) -> Found<()> {
+        match name {
+            "bufferMs" => wide(json, &mut self.buffer_ms),
+            "throttleMs" => wide(json, &mut self.throttle_ms),
+            "periodicMs" => wide(json, &mut self.periodic_ms),
+            "backoffBaseMs" => wide(json, &mut self.backoff_base_ms),
+            "backoffMultiplier" => narrow(json, &mut self.backoff_multiplier),
+            "backoffMaxMs" => wide(json, &mut self.backoff_max_ms),
+            "retryAfterMaxMs" => wide(json, &mut self.retry_after_max_ms),
+            "failuresMax" => narrow(json, &mut self.failures_max),
+            "recoveryMs" => wide(json, &mut self.recovery_ms),
+            "requestTimeoutMs" => narrow(json, &mut self.request_timeout_ms),
+            "batchOpsMax" => narrow(json, &mut self.batch_ops_max),
+            "batchBytesMax" => narrow(json, &mut self.batch_bytes_max),
+            "opBytesMax" => narrow(json, &mut self.op_bytes_max),
+            "chunkBytesMax" => narrow(json, &mut self.chunk_bytes_max),
+            "skipTables" => {
+                self.skip_tables.clear();
+                json.array(&mut |json| {
+                    self.skip_tables.extend(json.text()?);
+                    Ok(())
+                })
+            }
+            "initial" => {
+                self.initial = match json.text()?.as_deref() {
+                    Some("upload") => Initial::Upload,
+                    Some("ignore") => Initial::Ignore,
+                    _ => return Err(WRONG),
+                };
+                Ok(())
+            }
+            "adoptAnonymous" => {
+                self.adopt_anonymous = json.flag()?;
+                Ok(())
+            }
+            "seed" => {
+                let mut places = self.seed.iter_mut();
+                json.array(&mut |json| {
+                    let byte = json.whole()?.and_then(|byte| u8::try_from(byte).ok());
+                    *places.next().ok_or(WRONG)? = byte.ok_or(WRONG)?;
+                    Ok(())
+                })
+            }
+            _ => Err(WRONG),
+        }
+    }
+}
+
+/// Any error: the configuration's own names the member.
+const WRONG: ValueError = ValueError::NotJson { at: 0 };
+
+fn wide(json: &mut JsonReader<'_>, to: &mut u64) -> Found<()> {
+    *to = json.whole()?.unwrap_or(*to);
+    Ok(())
+}
+
+fn narrow(json: &mut JsonReader<'_>, to: &mut u32) -> Found<()> {
+    if let Some(number) = json.whole()? {
+        *to = u32::try_from(number).map_err(|_| WRONG)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_says_of_itself() {
+        let config = Config {
+            seed: std::array::from_fn(|place| place as u8),
+            initial: Initial::Ignore,
+            ..Config::default()
+        };
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(Config::from_json(&text), Ok(config));
+        assert_eq!(Config::from_json("{}"), Ok(Config::default()));
+    }
+
+    #[test]
+    fn names_the_member_that_is_wrong() {
+        for (text, member) in [
+            (r#"{"bufferMs":"1"}"#, "bufferMs"),
+            (r#"{"bufferMs":1,"batchOpsMax":4294967296}"#, "batchOpsMax"),
+            (r#"{"seed":[256]}"#, "seed"),
+            (r#"{"initial":"other"}"#, "initial"),
+            (r#"{"buffer":1}"#, "buffer"),
+        ] {
+            let error = Config::from_json(text).unwrap_err();
+            assert_eq!(error.member, member, "{text}");
         }
     }
 }

@@ -1,8 +1,6 @@
 //! What the engine knows of the database, and the one way in which that changes: a [`Change`] is
 //! worked out, written in one transaction, and applied to memory after it is durable.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use siphasher::sip::SipHasher24;
 
 use crate::fold::Taken;
@@ -10,6 +8,7 @@ use crate::index::{self, Id, Index};
 use crate::interface::{HeldNotice, LogRow, PageId, RowUser, Table, Text, Write};
 use crate::meta::{Counts, Meta};
 use crate::shadow::{self, Page};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::{Batch, Held};
 
 /// How many pages one change may split.
@@ -31,20 +30,20 @@ pub(crate) struct Database {
     pub(crate) fence: u64,
     pub(crate) meta: Meta,
     pub(crate) tables: Vec<Table>,
-    pub(crate) staged: BTreeMap<u64, Batch>,
-    pub(crate) held: BTreeMap<String, Held>,
+    pub(crate) staged: SortedMap<u64, Batch>,
+    pub(crate) held: SortedMap<String, Held>,
     /// The current owner's changes, and everybody else's.
     pub(crate) own: Index,
     pub(crate) others: Index,
     /// Whether the indexes cover the whole log.
     pub(crate) indexed: bool,
     /// The last row of each table that the indexes cover.
-    pub(crate) indexed_to: BTreeMap<String, u64>,
+    pub(crate) indexed_to: SortedMap<String, u64>,
     /// Every row of the owner's up to here is gone from the log.
-    pub(crate) heads: BTreeMap<String, u64>,
+    pub(crate) heads: SortedMap<String, u64>,
     /// Rows that remove ranges and are staged in portions: the row, and the bucket to go on with.
-    pub(crate) portions: BTreeMap<String, (u64, u32)>,
-    pages: BTreeMap<PageId, Cached>,
+    pub(crate) portions: SortedMap<String, (u64, u32)>,
+    pages: SortedMap<PageId, Cached>,
     next_batch: u64,
     hasher: SipHasher24,
 }
@@ -74,10 +73,10 @@ impl Database {
                 .collect(),
             own: Index::default(),
             others: Index::default(),
-            indexed_to: BTreeMap::new(),
-            heads: BTreeMap::new(),
-            portions: BTreeMap::new(),
-            pages: BTreeMap::new(),
+            indexed_to: SortedMap::default(),
+            heads: SortedMap::default(),
+            portions: SortedMap::default(),
+            pages: SortedMap::default(),
             next_batch,
         };
         database.forget_log();
@@ -146,7 +145,7 @@ impl Database {
 
     /// A row of the log was read.
     pub(crate) fn index_row(&mut self, row: &LogRow, own: bool) {
-        let known = self.indexed_to.entry(row.table.clone()).or_default();
+        let known = self.indexed_to.get_or_default(row.table.clone());
         if row.row <= *known {
             return;
         }
@@ -185,14 +184,13 @@ impl Database {
     }
 
     /// Local ids of the owner's staged operations of each table.
-    pub(crate) fn staged_lids(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut lids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for op in self.own_batches().flat_map(|batch| &batch.ops) {
-            lids.entry(op.table.clone())
-                .or_default()
-                .insert(op.lid.clone());
-        }
-        lids
+    pub(crate) fn staged_lids(&self) -> SortedMap<String, SortedSet<String>> {
+        let lids = |table: &Table| {
+            let ops = self.own_batches().flat_map(|batch| &batch.ops);
+            let ops = ops.filter(|op| op.table == table.name);
+            (table.name.clone(), ops.map(|op| op.lid.clone()).collect())
+        };
+        self.tables.iter().map(lids).collect()
     }
 
     /// The owner's batches, in order.
@@ -227,8 +225,8 @@ impl Database {
     }
 
     /// Of these pages and those that may be split with them, the ones that must be fetched.
-    pub(crate) fn missing_pages(&self, mut wanted: BTreeSet<PageId>) -> Vec<PageId> {
-        let tables: BTreeSet<String> = wanted.iter().map(|page| page.table.clone()).collect();
+    pub(crate) fn missing_pages(&self, mut wanted: SortedSet<PageId>) -> Vec<PageId> {
+        let tables: SortedSet<String> = wanted.iter().map(|page| page.table.clone()).collect();
         for table in tables {
             let buckets = self.buckets(&table).max(1);
             let splits = (buckets..buckets + SPLITS_MAX).map(shadow::next_split);
@@ -279,15 +277,15 @@ impl Database {
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) meta: Meta,
-    pub(crate) pages: BTreeMap<PageId, Cached>,
+    pub(crate) pages: SortedMap<PageId, Cached>,
     /// Batches that are stored, new ones first, each with its texts.
     pub(crate) batches: Vec<(Batch, Vec<Text>)>,
     pub(crate) dropped: Vec<u64>,
     pub(crate) held: Vec<(Held, HeldNotice, Option<Text>)>,
     pub(crate) released: Vec<String>,
-    pub(crate) taken: BTreeMap<String, Vec<Taken>>,
-    pub(crate) heads: BTreeMap<String, u64>,
-    pub(crate) portions: BTreeMap<String, (u64, u32)>,
+    pub(crate) taken: SortedMap<String, Vec<Taken>>,
+    pub(crate) heads: SortedMap<String, u64>,
+    pub(crate) portions: SortedMap<String, (u64, u32)>,
     /// Set where the owner changes.
     pub(crate) signed: Option<Signed>,
 }
@@ -305,14 +303,14 @@ impl Change {
     pub(crate) fn new(database: &Database) -> Self {
         Self {
             meta: database.meta.clone(),
-            pages: BTreeMap::new(),
+            pages: SortedMap::default(),
             batches: Vec::new(),
             dropped: Vec::new(),
             held: Vec::new(),
             released: Vec::new(),
-            taken: BTreeMap::new(),
-            heads: BTreeMap::new(),
-            portions: BTreeMap::new(),
+            taken: SortedMap::default(),
+            heads: SortedMap::default(),
+            portions: SortedMap::default(),
             signed: None,
         }
     }
@@ -340,7 +338,7 @@ impl Change {
     /// The page that has a record, to be changed.
     pub(crate) fn page_mut(&mut self, database: &Database, id: PageId) -> &mut Page {
         let stored = || database.pages.get(&id).cloned().unwrap_or_default();
-        &mut self.pages.entry(id.clone()).or_insert_with(stored).page
+        &mut self.pages.get_or_insert_with(id.clone(), stored).page
     }
 
     /// Releases what is held of a record: a later operation of it takes its place.
@@ -390,16 +388,15 @@ impl Change {
         self.consume(&mut writes);
         self.store_pages(database, &mut writes);
         self.meta.counts = database.counts();
-        if let Ok(state) = serde_json::to_string(&self.meta) {
-            let owner = self.meta.owner_name().map(str::to_owned);
-            writes.push(Write::Meta { state, owner });
-        }
+        let owner = self.meta.owner_name().map(str::to_owned);
+        let state = self.meta.to_json();
+        writes.push(Write::Meta { state, owner });
         writes
     }
 
     /// Rows are removed in runs without gaps: a row between them may wait for another user.
     fn consume(&self, writes: &mut Vec<Write>) {
-        for (table, taken) in &self.taken {
+        for (table, taken) in self.taken.iter() {
             let mut rows = taken.iter().map(|taken| taken.row);
             let Some(mut first) = rows.next() else {
                 continue;
@@ -420,8 +417,8 @@ impl Change {
     }
 
     fn store_pages(&mut self, database: &Database, writes: &mut Vec<Write>) {
-        let tables: BTreeSet<String> = self.pages.keys().map(|page| page.table.clone()).collect();
-        let mut stored = BTreeMap::new();
+        let tables: SortedSet<String> = self.pages.keys().map(|page| page.table.clone()).collect();
+        let mut stored = SortedMap::default();
         for id in self.pages.keys().cloned().collect::<Vec<_>>() {
             self.store_page(id, &mut stored);
         }
@@ -440,9 +437,9 @@ impl Change {
         &mut self,
         database: &Database,
         table: &str,
-        stored: &mut BTreeMap<PageId, Vec<u8>>,
+        stored: &mut SortedMap<PageId, Vec<u8>>,
     ) -> bool {
-        let meta = self.meta.tables.entry(table.to_owned()).or_default();
+        let meta = self.meta.tables.get_or_default(table.to_owned());
         let buckets = meta.buckets;
         let from = PageId {
             table: table.to_owned(),
@@ -465,20 +462,16 @@ impl Change {
         self.pages.insert(to.clone(), other);
         self.store_page(from, stored);
         self.store_page(to, stored);
-        self.meta
-            .tables
-            .entry(table.to_owned())
-            .or_default()
-            .buckets = buckets + 1;
+        self.meta.tables.get_or_default(table.to_owned()).buckets = buckets + 1;
         true
     }
 
-    fn store_page(&mut self, id: PageId, stored: &mut BTreeMap<PageId, Vec<u8>>) {
+    fn store_page(&mut self, id: PageId, stored: &mut SortedMap<PageId, Vec<u8>>) {
         let Some(cached) = self.pages.get_mut(&id) else {
             return;
         };
         let bytes = cached.page.encode();
-        let meta = self.meta.tables.entry(id.table.clone()).or_default();
+        let meta = self.meta.tables.get_or_default(id.table.clone());
         meta.buckets = meta.buckets.max(1);
         meta.bytes = (meta.bytes + bytes.len() as u64).saturating_sub(cached.bytes);
         cached.bytes = bytes.len() as u64;

@@ -5,12 +5,11 @@
 //! removes a range is taken alone for its table, when nothing of the table is staged: what it
 //! removes must be known.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use tidesync_protocol::key::Key;
 
 use crate::index;
 use crate::interface::{LogOp, LogRow, Slot};
+use crate::sorted::{SortedMap, SortedSet};
 
 /// The latest change of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +46,7 @@ impl Span {
         if self.lower.is_none() && self.upper.is_none() {
             return true;
         }
-        let Ok(key) = lid.parse::<Key>() else {
+        let Ok(key) = Key::of_text(lid) else {
             return false;
         };
         let above =
@@ -76,11 +75,11 @@ pub(crate) struct Wide {
 /// What was folded of one table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TableFold {
-    pub(crate) records: BTreeMap<String, Latest>,
+    pub(crate) records: SortedMap<String, Latest>,
     pub(crate) taken: Vec<Taken>,
     pub(crate) wide: Option<Wide>,
     /// Records of rows that stay.
-    blocked: BTreeSet<String>,
+    blocked: SortedSet<String>,
     /// Nothing behind this point can be taken.
     cut: bool,
     /// Every own row up to here was taken.
@@ -91,7 +90,7 @@ pub(crate) struct TableFold {
 /// What was folded.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fold {
-    pub(crate) tables: BTreeMap<String, TableFold>,
+    pub(crate) tables: SortedMap<String, TableFold>,
     pub(crate) records: usize,
     /// About how many bytes the values of all taken changes have.
     pub(crate) bytes: u64,
@@ -103,7 +102,7 @@ pub(crate) struct Fold {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Around<'a> {
     /// Local ids of the table that are staged now.
-    pub(crate) staged: Option<&'a BTreeSet<String>>,
+    pub(crate) staged: Option<&'a SortedSet<String>>,
     /// Whether the row's changes are the current owner's.
     pub(crate) own: bool,
 }
@@ -111,7 +110,7 @@ pub(crate) struct Around<'a> {
 impl Fold {
     /// Takes a row, or leaves it. Rows of a table come in row order.
     pub(crate) fn add(&mut self, row: LogRow, around: Around<'_>) {
-        let table = self.tables.entry(row.table.clone()).or_default();
+        let table = self.tables.get_or_default(row.table.clone());
         if !around.own {
             if !table.stuck {
                 table.head = row.row;
@@ -144,7 +143,7 @@ impl Fold {
 }
 
 impl TableFold {
-    fn refuses(&mut self, row: &LogRow, staged: Option<&BTreeSet<String>>) -> bool {
+    fn refuses(&mut self, row: &LogRow, staged: Option<&SortedSet<String>>) -> bool {
         if self.cut {
             return true;
         }
@@ -225,7 +224,7 @@ impl TableFold {
     }
 
     fn remove(&mut self, span: Span, at_ms: u64, order: u64) {
-        for (lid, latest) in &mut self.records {
+        for (lid, latest) in self.records.iter_mut() {
             if latest.value.is_some() && span.contains(lid) {
                 let changes = latest.changes;
                 *latest = Latest {
@@ -245,7 +244,9 @@ impl TableFold {
 fn bound(text: Option<String>, open: bool) -> Result<Option<(Key, bool)>, ()> {
     match text {
         None => Ok(None),
-        Some(text) => text.parse().map(|key| Some((key, open))).map_err(|_| ()),
+        Some(text) => Key::of_text(&text)
+            .map(|key| Some((key, open)))
+            .map_err(|_| ()),
     }
 }
 

@@ -3,12 +3,42 @@
 //! The log is the truth. Hints of other tabs fill in what has not been read yet; reading the log to
 //! its end replaces them.
 
-use std::collections::BTreeMap;
+#[expect(
+    clippy::disallowed_types,
+    reason = "hundreds of thousands of records; the seedless hasher below makes it deterministic, \
+              and its order reaches no effect"
+)]
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::interface::{LogOp, LogRow};
 
 /// A record, by table place and hash of its local id.
 pub(crate) type Id = (u32, u64);
+
+/// Takes an id for its own hash: most of it is one, under the database's key.
+#[derive(Debug, Clone, Copy, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes
+            .iter()
+            .for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = self.0.rotate_left(7) ^ number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Marks {
@@ -28,7 +58,8 @@ impl Marks {
 /// The changes of one side: the owner's, or everybody else's.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
-    records: BTreeMap<Id, Marks>,
+    #[expect(clippy::disallowed_types, reason = "as above")]
+    records: HashMap<Id, Marks, BuildHasherDefault<IdHasher>>,
     /// Operations in log rows that were read and not consumed.
     logged: u64,
     hinted: [u64; 2],

@@ -8,6 +8,7 @@
 //! the server → the shadow, or held. Each arrow is one transaction; memory follows when it is
 //! durable. One step is under way at a time.
 
+mod answer;
 mod batch;
 mod breaker;
 mod bytes;
@@ -25,11 +26,12 @@ mod rng;
 mod schedule;
 mod settle;
 mod shadow;
+mod sorted;
 mod stage;
 mod staged;
 mod status;
 
-pub use config::{Config, Initial};
+pub use config::{Config, ConfigError, Initial};
 pub use engine::Engine;
 pub use schedule::TimerReason;
 pub use status::{DisabledReason, LastError, Phase, Progress, Status, Storage};

@@ -1,17 +1,15 @@
 //! What the engine keeps of itself in the database, as JSON: small, and written with every step.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use tidesync_protocol::json::{Found, JsonReader, ObjectWriter, push_text};
 
 use crate::rng::Rng;
+use crate::sorted::SortedMap;
 
 /// The version of [`Meta`] that this build writes. A higher one is left alone.
 pub(crate) const FORMAT: u32 = 1;
 
 /// The engine's own record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) format: u32,
     /// The key of the field hashes: 32 hex digits.
@@ -26,19 +24,19 @@ pub(crate) struct Meta {
     pub(crate) enabled: bool,
     /// Wall milliseconds of the last sync that the server confirmed; 0 for never.
     pub(crate) last_sync: u64,
-    pub(crate) tables: BTreeMap<String, TableMeta>,
+    pub(crate) tables: SortedMap<String, TableMeta>,
     pub(crate) counts: Counts,
 }
 
 /// A user of this database, with the client that the server knows them by here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) user: String,
     pub(crate) client: String,
 }
 
 /// What is kept of a table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TableMeta {
     /// Buckets of its shadow; 0 before the first.
     pub(crate) buckets: u32,
@@ -49,8 +47,7 @@ pub(crate) struct TableMeta {
 }
 
 /// How far a first scan has come.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum ScanMark {
     /// It has not begun.
     #[default]
@@ -62,7 +59,7 @@ pub(crate) enum ScanMark {
 }
 
 /// The counts as they were when the record was written: the first status after a start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Distinct records of the owner with a change that the server has not confirmed.
     pub(crate) pending: u64,
@@ -78,14 +75,83 @@ impl Meta {
         Self {
             format: FORMAT,
             key: to_hex(&rng.bits()),
-            owners: Vec::new(),
-            owner: None,
-            clock: String::new(),
             enabled: true,
-            last_sync: 0,
-            tables: BTreeMap::new(),
-            counts: Counts::default(),
+            ..Self::default()
         }
+    }
+
+    /// The record as it is stored.
+    pub(crate) fn to_json(&self) -> String {
+        let mut tables = ObjectWriter::default();
+        for (name, table) in self.tables.iter() {
+            tables.json(name, &table.to_json());
+        }
+        let owners: Vec<String> = self.owners.iter().map(Owner::to_json).collect();
+        let owner = self
+            .owner
+            .map_or_else(|| "null".to_owned(), |owner| owner.to_string());
+        ObjectWriter::default()
+            .whole("format", u64::from(self.format))
+            .text("key", &self.key)
+            .json("owners", &["[", &owners.join(","), "]"].concat())
+            .json("owner", &owner)
+            .text("clock", &self.clock)
+            .flag("enabled", self.enabled)
+            .whole("lastSync", self.last_sync)
+            .json("tables", &tables.finish())
+            .json("counts", &self.counts.to_json())
+            .finish()
+    }
+
+    /// The format of any version's record; none where the text is not one.
+    pub(crate) fn format_of(text: &str) -> Option<u32> {
+        let mut format = None;
+        let mut json = JsonReader::new(text).ok()?;
+        let read = json.object(&mut |name, json| {
+            if name == "format" {
+                format = json.whole()?.map(clamped);
+                return Ok(());
+            }
+            json.skip()
+        });
+        read.ok()?;
+        json.end().ok()?;
+        format
+    }
+
+    /// The record that was stored; none where it is damaged.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let meta = Self::members(text).ok()?;
+        from_hex(&meta.key)?;
+        Some(meta)
+    }
+
+    fn members(text: &str) -> Found<Self> {
+        let mut meta = Self::default();
+        let mut json = JsonReader::new(text)?;
+        json.object(&mut |name, json| {
+            match name {
+                "format" => meta.format = small(json)?,
+                "key" => meta.key = json.text()?.unwrap_or_default(),
+                "owners" => json.array(&mut |json| {
+                    meta.owners.push(Owner::read(json)?);
+                    Ok(())
+                })?,
+                "owner" => meta.owner = json.whole()?.map(clamped),
+                "clock" => meta.clock = json.text()?.unwrap_or_default(),
+                "enabled" => meta.enabled = json.flag()?,
+                "lastSync" => meta.last_sync = json.whole()?.unwrap_or_default(),
+                "tables" => json.object(&mut |name, json| {
+                    meta.tables.insert(name.to_owned(), TableMeta::read(json)?);
+                    Ok(())
+                })?,
+                "counts" => meta.counts = Counts::read(json)?,
+                _ => json.skip()?,
+            }
+            Ok(())
+        })?;
+        json.end()?;
+        Ok(meta)
     }
 
     /// The user whose database this is.
@@ -115,6 +181,105 @@ impl Meta {
         });
         place as u32
     }
+}
+
+impl Owner {
+    fn to_json(&self) -> String {
+        ObjectWriter::default()
+            .text("user", &self.user)
+            .text("client", &self.client)
+            .finish()
+    }
+
+    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
+        let mut owner = Self::default();
+        json.object(&mut |name, json| {
+            match name {
+                "user" => owner.user = json.text()?.unwrap_or_default(),
+                "client" => owner.client = json.text()?.unwrap_or_default(),
+                _ => json.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(owner)
+    }
+}
+
+impl TableMeta {
+    fn to_json(&self) -> String {
+        let mut scan = String::new();
+        match &self.scan {
+            ScanMark::New => push_text(&mut scan, "new"),
+            ScanMark::After(lid) => scan = ObjectWriter::default().text("after", lid).finish(),
+            ScanMark::Done => push_text(&mut scan, "done"),
+        }
+        ObjectWriter::default()
+            .whole("buckets", u64::from(self.buckets))
+            .whole("bytes", self.bytes)
+            .json("scan", &scan)
+            .finish()
+    }
+
+    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
+        let mut table = Self::default();
+        json.object(&mut |name, json| {
+            match name {
+                "buckets" => table.buckets = small(json)?,
+                "bytes" => table.bytes = json.whole()?.unwrap_or_default(),
+                "scan" => table.scan = ScanMark::read(json)?,
+                _ => json.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(table)
+    }
+}
+
+impl ScanMark {
+    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
+        if !json.is_object() {
+            let done = json.text()?.as_deref() == Some("done");
+            return Ok(if done { Self::Done } else { Self::New });
+        }
+        let mut after = String::new();
+        json.object(&mut |_, json| {
+            after = json.text()?.unwrap_or_default();
+            Ok(())
+        })?;
+        Ok(Self::After(after))
+    }
+}
+
+impl Counts {
+    fn to_json(self) -> String {
+        ObjectWriter::default()
+            .whole("pending", self.pending)
+            .whole("buffered", self.buffered)
+            .whole("waiting", self.waiting)
+            .finish()
+    }
+
+    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
+        let mut counts = Self::default();
+        json.object(&mut |name, json| {
+            let count = json.whole()?.unwrap_or_default();
+            match name {
+                "pending" => counts.pending = count,
+                "buffered" => counts.buffered = count,
+                _ => counts.waiting = count,
+            }
+            Ok(())
+        })?;
+        Ok(counts)
+    }
+}
+
+fn small(json: &mut JsonReader<'_>) -> Found<u32> {
+    Ok(json.whole()?.map(clamped).unwrap_or_default())
+}
+
+fn clamped(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn to_hex(bytes: &[u8]) -> String {

@@ -128,7 +128,7 @@ proptest! {
         while !left.is_empty() {
             let mut fold = Fold::default();
             for row in left.clone() {
-                fold.add(row, Around { staged: Some(&staged), own: true });
+                fold.add(row, Around { staged: Some(&staged.iter().cloned().collect()), own: true });
             }
             let blocked = fold.left_any();
             let table = fold.tables.remove("t").unwrap_or_default();
@@ -163,7 +163,7 @@ proptest! {
         for (row, own) in rows.iter().zip(&own) {
             fold.add(row.clone(), Around { staged: None, own: *own });
         }
-        let table = &fold.tables["t"];
+        let table = fold.tables.get("t").expect("the table");
         for taken in &table.taken {
             prop_assert!(own[taken.row as usize - 1]);
         }

@@ -1,12 +1,12 @@
 //! Turns verdicts into the transaction that makes them durable here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use tidesync_protocol::wire::Verdict;
 
-use tidesync_protocol::wire::{PushResponse, Verdict, VerdictEntry};
-
+use crate::answer::{Answer, Judged};
 use crate::database::{Change, Database};
 use crate::interface::{HeldNotice, Now, PageId, Text};
 use crate::shadow::Entry;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::{Batch, Held, StagedOp};
 
 /// What becomes of one operation.
@@ -34,12 +34,12 @@ pub(crate) struct Settling {
 }
 
 /// The fates that an answer gives to `ops`. An operation that it does not name is sent again.
-pub(crate) fn fates(ops: &[StagedOp], answer: PushResponse) -> Vec<Fate> {
+pub(crate) fn fates(ops: &[StagedOp], answer: Answer) -> Vec<Fate> {
     let named = answer
         .verdicts
         .into_iter()
         .map(|entry| (entry.op.clone(), entry));
-    let mut verdicts: BTreeMap<String, VerdictEntry> = named.collect();
+    let mut verdicts: SortedMap<String, Judged> = named.collect();
     let fate = |op: &StagedOp| {
         verdicts
             .remove(&op.op)
@@ -48,7 +48,7 @@ pub(crate) fn fates(ops: &[StagedOp], answer: PushResponse) -> Vec<Fate> {
     ops.iter().map(fate).collect()
 }
 
-fn judge(entry: VerdictEntry) -> Fate {
+fn judge(entry: Judged) -> Fate {
     let hold = |code: &str, conflict| Fate::Hold {
         code: entry.code.clone().unwrap_or_else(|| code.to_owned()),
         message: entry.message.clone().unwrap_or_default(),
@@ -78,7 +78,7 @@ impl Settling {
             .iter()
             .zip(&fates)
             .filter(|(_, fate)| matches!(fate, Fate::Done { .. }));
-        let pages: BTreeSet<PageId> = done
+        let pages: SortedSet<PageId> = done
             .map(|(op, _)| database.page_id(&op.table, &op.lid))
             .collect();
         let pages = database.missing_pages(pages);

@@ -4,9 +4,10 @@
 //! its hash modulo the next power of two, or modulo half of it where that bucket does not exist
 //! yet. Growing by one bucket splits exactly one page, so that growing never touches the rest.
 
-use std::collections::BTreeMap;
+use tidesync_protocol::sort;
 
 use crate::bytes::{Reader, Writer};
+use crate::sorted::SortedMap;
 
 /// A page is split when the table's pages hold more than this on average, so that pages, which
 /// differ by a factor of two at most, stay at about 32 KiB.
@@ -39,7 +40,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     list: Vec<String>,
-    places: BTreeMap<String, u32>,
+    places: SortedMap<String, u32>,
 }
 
 impl Names {
@@ -65,12 +66,9 @@ impl Names {
 
     /// The fields by name, in the order of names.
     fn resolve(&self, fields: &[Field]) -> Vec<(Option<&str>, u64)> {
-        let mut named: Vec<_> = fields
-            .iter()
-            .map(|field| (self.get(field.0), field.1))
-            .collect();
-        named.sort_unstable();
-        named
+        let named = |place: usize| fields.get(place).map(|field| (self.get(field.0), field.1));
+        let order = sort::order(fields.len(), &|one, other| named(one).cmp(&named(other)));
+        order.into_iter().filter_map(named).collect()
     }
 
     pub(crate) fn write(&self, to: &mut Writer) {
@@ -91,7 +89,7 @@ impl Names {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Page {
     names: Names,
-    entries: BTreeMap<String, Entry>,
+    entries: SortedMap<String, Entry>,
 }
 
 impl Page {
@@ -123,7 +121,7 @@ impl Page {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut names = Names::default();
         let mut body = Writer::default();
-        for (lid, entry) in &self.entries {
+        for (lid, entry) in self.entries.iter() {
             body.text(lid);
             body.number(u64::from(entry.deleted) | u64::from(entry.rid.is_some()) << 1);
             if let Some(rid) = &entry.rid {

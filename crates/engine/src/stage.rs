@@ -1,10 +1,10 @@
 //! Turns folded changes, their values and the shadow into operations that are ready to be sent.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use tidesync_protocol::hash::{Content, FieldHasher, Fields, hash_text, op_hash};
 use tidesync_protocol::hlc::{Hlc, HlcClock};
+use tidesync_protocol::json::push_text;
 use tidesync_protocol::key::random_rid;
+use tidesync_protocol::sort;
 use tidesync_protocol::wire::{OWN_SPACE, OpKind, code};
 
 use crate::batch;
@@ -15,6 +15,7 @@ use crate::interface::{HeldNotice, Now, PageId, Prepared, PreparedValue, Slot, T
 use crate::meta::ScanMark;
 use crate::rng::Rng;
 use crate::shadow::{Entry, Field, Names, WHOLE};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::{Batch, Held, StagedOp};
 
 /// How many pages of the shadow one portion of a removed range looks at.
@@ -82,8 +83,8 @@ struct Portion {
 impl Stage {
     /// Works out what must be fetched.
     pub(crate) fn ask(&mut self, database: &Database) {
-        let mut pages = BTreeSet::new();
-        for (table, fold) in &self.fold.tables {
+        let mut pages = SortedSet::default();
+        for (table, fold) in self.fold.tables.iter() {
             if let Some(portion) = portion(database, &self.fold, table) {
                 for bucket in portion.first..portion.end {
                     pages.insert(PageId {
@@ -95,7 +96,7 @@ impl Stage {
                     continue;
                 }
             }
-            for (lid, latest) in &fold.records {
+            for (lid, latest) in fold.records.iter() {
                 pages.insert(database.page_id(table, lid));
                 self.slots.extend(latest.value.map(|(slot, _)| slot));
             }
@@ -117,10 +118,10 @@ impl Stage {
         let mut change = Change::new(database);
         let values = values(&self.slots, prepared);
         let mut items = Vec::new();
-        for (table, fold) in &self.fold.tables {
+        for (table, fold) in self.fold.tables.iter() {
             let portion = portion(database, &self.fold, table);
             if let (Some(portion), Some(wide)) = (portion, &fold.wide) {
-                let gone = removed(database, table, fold.records.keys(), wide, portion);
+                let gone = removed(database, table, &fold.records, wide, portion);
                 items.extend(
                     gone.into_iter()
                         .map(|(lid, latest)| (table.clone(), lid, latest)),
@@ -136,7 +137,11 @@ impl Stage {
                 change.heads.insert(table.clone(), fold.head);
             }
         }
-        items.sort_by_key(|(_, _, latest)| latest.order);
+        let order_of = |place: usize| items.get(place).map(|(_, _, latest)| latest.order);
+        let order = sort::order(items.len(), &|one, other| {
+            order_of(one).cmp(&order_of(other))
+        });
+        let items = sort::arranged(items, &order);
         let mut writer = Writer::new(database, &mut change, makers);
         writer.unclaimed = self.unclaimed;
         for (table, lid, latest) in items {
@@ -168,14 +173,13 @@ fn portion(database: &Database, fold: &Fold, table: &str) -> Option<Portion> {
 
 /// The owner's records within the ranges that the portion's pages know, and nothing else says
 /// what became of.
-fn removed<'a>(
+fn removed(
     database: &Database,
     table: &str,
-    named: impl Iterator<Item = &'a String>,
+    named: &SortedMap<String, Latest>,
     wide: &Wide,
     portion: Portion,
 ) -> Vec<(String, Latest)> {
-    let named: BTreeSet<&String> = named.collect();
     let mut gone = Vec::new();
     for bucket in portion.first..portion.end {
         let id = PageId {
@@ -189,7 +193,7 @@ fn removed<'a>(
         {
             let alive = !entry.deleted && Some(entry.owner) == database.meta.owner;
             let within = || wide.spans.iter().any(|span| span.contains(lid));
-            if alive && !named.contains(lid) && within() {
+            if alive && !named.contains_key(lid) && within() {
                 let latest = Latest {
                     value: None,
                     at_ms: wide.at_ms,
@@ -207,19 +211,18 @@ fn removed<'a>(
 fn values<'a>(
     slots: &[Slot],
     prepared: &'a Prepared,
-) -> BTreeMap<Slot, (&'a PreparedValue, &'a [u8])> {
+) -> SortedMap<Slot, (&'a PreparedValue, &'a [u8])> {
     let mut start = 0;
-    let mut values = BTreeMap::new();
-    for (slot, value) in slots.iter().zip(&prepared.values) {
+    let value = |(slot, value): (&Slot, &'a PreparedValue)| {
         let mut bytes: &[u8] = &[];
         if let PreparedValue::Wire { end } = value {
             let end = *end as usize;
             bytes = prepared.bytes.get(start..end).unwrap_or_default();
             start = end;
         }
-        values.insert(*slot, (value, bytes));
-    }
-    values
+        (*slot, (value, bytes))
+    };
+    slots.iter().zip(&prepared.values).map(value).collect()
 }
 
 /// An operation with its text and size.
@@ -278,7 +281,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         table: &str,
         lid: &str,
         latest: &Latest,
-        values: &BTreeMap<Slot, (&PreparedValue, &[u8])>,
+        values: &SortedMap<Slot, (&PreparedValue, &[u8])>,
         found: bool,
     ) {
         let made = match latest.value {
@@ -456,21 +459,21 @@ impl<'a, 'b> Writer<'a, 'b> {
         };
         let mut head = String::with_capacity(192 + op.table.len() + rid.len());
         head.push_str("{\"op\":");
-        push_json(&mut head, &op.op);
+        push_text(&mut head, &op.op);
         head.push_str(",\"space\":");
-        push_json(&mut head, OWN_SPACE);
+        push_text(&mut head, OWN_SPACE);
         head.push_str(",\"table\":");
-        push_json(&mut head, &op.table);
+        push_text(&mut head, &op.table);
         head.push_str(",\"rid\":");
-        push_json(&mut head, rid);
+        push_text(&mut head, rid);
         head.push_str(",\"kind\":");
-        push_json(&mut head, kind);
+        push_text(&mut head, kind);
         head.push_str(",\"base\":");
         head.push_str(&base.to_string());
         head.push_str(",\"hlc\":");
-        push_json(&mut head, &hlc);
+        push_text(&mut head, &hlc);
         head.push_str(",\"hash\":");
-        push_json(&mut head, &hash_text(hash));
+        push_text(&mut head, &hash_text(hash));
         head
     }
 
@@ -493,20 +496,6 @@ impl<'a, 'b> Writer<'a, 'b> {
             conflict: false,
         };
         self.change.held.push((held, notice, None));
-    }
-}
-
-/// Appends a JSON string.
-pub(crate) fn push_json(to: &mut String, text: &str) {
-    let plain = text
-        .bytes()
-        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
-    if plain {
-        to.push('"');
-        to.push_str(text);
-        to.push('"');
-    } else {
-        to.push_str(&serde_json::Value::from(text).to_string());
     }
 }
 

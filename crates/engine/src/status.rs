@@ -1,6 +1,7 @@
 //! The one snapshot that every view of the engine is made of (Z09).
 
 use serde::Serialize;
+use tidesync_protocol::json::ObjectWriter;
 
 /// What the engine is doing and what it knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -118,4 +119,167 @@ pub struct LastError {
     pub message: String,
     /// When, in wall milliseconds.
     pub at: u64,
+}
+
+impl Status {
+    /// The status as JSON, with names in camelCase.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = ObjectWriter::default();
+        json.flag("isEnabled", self.is_enabled);
+        json.flag("isInitialized", self.is_initialized);
+        json.optional("userId", self.user_id.as_deref());
+        json.whole("lastSyncTime", self.last_sync_time);
+        json.flag("hasPendingSync", self.has_pending_sync);
+        json.whole("consecutiveFailures", u64::from(self.consecutive_failures));
+        json.whole("bufferedEvents", self.buffered_events);
+        json.flag("isRetrying", self.is_retrying);
+        json.text("phase", self.phase.name());
+        json.whole("pending", self.pending);
+        json.whole("waiting", self.waiting);
+        json.whole("held", self.held);
+        json.whole("conflicts", self.conflicts);
+        match &self.progress {
+            Some(progress) => json.json("progress", &progress.to_json()),
+            None => json.optional("progress", None),
+        };
+        match self.next_attempt_at {
+            Some(at) => json.whole("nextAttemptAt", at),
+            None => json.optional("nextAttemptAt", None),
+        };
+        match &self.last_error {
+            Some(error) => json.json("lastError", &error.to_json()),
+            None => json.optional("lastError", None),
+        };
+        json.optional(
+            "disabledReason",
+            self.disabled_reason.map(DisabledReason::name),
+        );
+        json.flag("isLeader", self.is_leader);
+        json.flag("isOnline", self.is_online);
+        json.text("storage", self.storage.name());
+        json.finish()
+    }
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Buffering => "buffering",
+            Self::Waiting => "waiting",
+            Self::Syncing => "syncing",
+            Self::BackingOff => "backing-off",
+            Self::Probing => "probing",
+            Self::Offline => "offline",
+            Self::NeedsAuth => "needs-auth",
+            Self::Disabled => "disabled",
+            Self::EngineFailed => "engine-failed",
+            Self::StorageFailed => "storage-failed",
+        }
+    }
+}
+
+impl DisabledReason {
+    fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Failures => "failures",
+        }
+    }
+}
+
+impl Storage {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Full => "full",
+            Self::Corrupt => "corrupt",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+impl Progress {
+    fn to_json(self) -> String {
+        ObjectWriter::default()
+            .whole("done", self.done)
+            .whole("total", self.total)
+            .finish()
+    }
+}
+
+impl LastError {
+    fn to_json(&self) -> String {
+        ObjectWriter::default()
+            .text("code", &self.code)
+            .text("message", &self.message)
+            .whole("at", self.at)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every name against the one that traces have.
+    #[test]
+    fn is_the_same_json_as_in_traces() {
+        let phases = [
+            Phase::Idle,
+            Phase::Buffering,
+            Phase::Waiting,
+            Phase::Syncing,
+            Phase::BackingOff,
+            Phase::Probing,
+            Phase::Offline,
+            Phase::NeedsAuth,
+            Phase::Disabled,
+            Phase::EngineFailed,
+            Phase::StorageFailed,
+        ];
+        let storages = [
+            Storage::Ok,
+            Storage::Full,
+            Storage::Corrupt,
+            Storage::Blocked,
+        ];
+        for (at, phase) in phases.into_iter().enumerate() {
+            let status = status(phase, storages[at % storages.len()], at as u64);
+            assert_eq!(status.to_json(), serde_json::to_string(&status).unwrap());
+        }
+    }
+
+    fn status(phase: Phase, storage: Storage, number: u64) -> Status {
+        let some = number % 2 == 1;
+        let reasons = [DisabledReason::User, DisabledReason::Failures];
+        let error = || LastError {
+            code: "network".to_owned(),
+            message: "\"no\" network".to_owned(),
+            at: number,
+        };
+        Status {
+            is_enabled: some,
+            is_initialized: !some,
+            user_id: some.then(|| "ann".to_owned()),
+            last_sync_time: number,
+            has_pending_sync: some,
+            consecutive_failures: 3,
+            buffered_events: number + 1,
+            is_retrying: !some,
+            phase,
+            pending: number + 2,
+            waiting: number + 3,
+            held: number + 4,
+            conflicts: number + 5,
+            progress: some.then_some(Progress { done: 1, total: 2 }),
+            next_attempt_at: some.then_some(number),
+            last_error: some.then(error),
+            disabled_reason: reasons.get(number as usize / 2).copied(),
+            is_leader: some,
+            is_online: !some,
+            storage,
+        }
+    }
 }

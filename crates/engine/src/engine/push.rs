@@ -1,5 +1,6 @@
 //! Sending staged batches, and what to do with what comes back.
 
+use tidesync_protocol::json::push_text;
 use tidesync_protocol::wire::PROTOCOL;
 
 use crate::classify::{Action, Reason, classify};
@@ -7,7 +8,6 @@ use crate::database::Database;
 use crate::interface::{Effect, LogLevel, PushOutcome, StorageError, TokenReason};
 use crate::schedule;
 use crate::settle::{Fate, Settling, fates};
-use crate::stage::push_json;
 
 use super::run::Failure;
 use super::{Engine, Step};
@@ -233,7 +233,7 @@ fn address(database: &Database, batch: u64, count: u32) -> Option<(String, Strin
         envelope.push_str(",\"");
         envelope.push_str(field);
         envelope.push_str("\":");
-        push_json(&mut envelope, text);
+        push_text(&mut envelope, text);
     }
     envelope.push_str(",\"ops\":[");
     Some((name, envelope, owner.user.clone()))

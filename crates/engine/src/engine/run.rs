@@ -1,10 +1,9 @@
 //! What to do next, and the beginning and end of a sync.
 
-use std::collections::BTreeMap;
-
 use crate::classify::Reason;
 use crate::interface::{Call, LogLevel};
 use crate::schedule::{self, TimerReason};
+use crate::sorted::SortedMap;
 use crate::status::LastError;
 
 use super::scan::Backup;
@@ -33,7 +32,7 @@ pub(super) struct Run {
     /// Most operations of a push, where the server takes fewer than a batch has.
     pub(super) ops_max: u32,
     pub(super) looked_at: u64,
-    pub(super) totals: BTreeMap<String, u64>,
+    pub(super) totals: SortedMap<String, u64>,
 }
 
 /// How a sync failed.

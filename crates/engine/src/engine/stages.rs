@@ -1,9 +1,8 @@
 //! From the log to staged batches: reading, fetching values and pages, one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::fold::Around;
 use crate::interface::{Effect, LogChunk, Prepared, TableRow};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::stage::{Makers, Stage};
 
 use super::storage::damaged;
@@ -17,9 +16,9 @@ const FOLD_BATCHES_MAX: u64 = 16;
 pub(super) struct Reading {
     stage: Stage,
     /// How far each table was read.
-    to: BTreeMap<String, u64>,
+    to: SortedMap<String, u64>,
     /// The staged records of each table when the reading began.
-    staged: BTreeMap<String, BTreeSet<String>>,
+    staged: SortedMap<String, SortedSet<String>>,
 }
 
 impl Engine {
@@ -50,7 +49,7 @@ impl Engine {
         self.read_log(Step::Index, after);
     }
 
-    fn all_tables(&self, rows: &BTreeMap<String, u64>) -> Vec<TableRow> {
+    fn all_tables(&self, rows: &SortedMap<String, u64>) -> Vec<TableRow> {
         let tables = self.database.iter().flat_map(|database| &database.tables);
         let after = tables.map(|table| TableRow {
             table: table.name.clone(),
@@ -197,7 +196,7 @@ impl Engine {
             run.held += change.held.len() as u64;
         }
         if let Some((table, mark)) = scanned {
-            change.meta.tables.entry(table).or_default().scan = mark;
+            change.meta.tables.get_or_default(table).scan = mark;
         }
         if change.is_durable(database) {
             change.apply(database);

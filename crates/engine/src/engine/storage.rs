@@ -209,26 +209,18 @@ fn read_meta(state: Option<&str>, fresh: impl FnOnce() -> Meta) -> Result<Meta, 
     let Some(state) = state else {
         return Ok(fresh());
     };
-    let format = serde_json::from_str::<Format>(state)
-        .map_err(|_| damaged())?
-        .format;
-    if format > FORMAT {
-        return Err(StorageError::Newer);
+    match Meta::format_of(state) {
+        Some(FORMAT) => Meta::read(state).ok_or_else(damaged),
+        Some(newer) if newer > FORMAT => Err(StorageError::Newer),
+        _ => Err(damaged()),
     }
-    serde_json::from_str(state).map_err(|_| damaged())
-}
-
-/// Any version's record.
-#[derive(serde::Deserialize)]
-struct Format {
-    format: u32,
 }
 
 /// Adds tables that are new. Only what the first owner finds is uploaded without having changed.
 fn with_tables(mut meta: Meta, tables: &[Table], config: &Config) -> Meta {
     let ignore = config.initial == Initial::Ignore;
     for table in tables {
-        let known = meta.tables.entry(table.name.clone()).or_default();
+        let known = meta.tables.get_or_default(table.name.clone());
         if ignore && known.scan == ScanMark::New {
             known.scan = ScanMark::Done;
         }
