@@ -266,3 +266,29 @@ test('onClose tells of close() and of another version that waits', async ({ page
   })
   expect(told).toEqual(['app versionchange', 'app close'])
 })
+
+test('onClose tells which of several connections of a database it is', async ({ page, origin }) => {
+  const app = await openModule<Fixture>(page, origin)
+  const told = await app.evaluate(async (m) => {
+    const heard: unknown[] = []
+    const old = await m.openTracked('app')
+    const live = await m.openTracked('app', false)
+    m.attach(m.idb.wrap(live) as unknown as IDBDatabase)
+    m.onClose((name, reason, database) => {
+      heard.push([name, reason, database === old ? 'old' : database === live ? 'live' : 'other'])
+    })
+    old.close()
+    const next = m.openDatabase('app', 2, () => undefined)
+    await new Promise<void>((resolve) => {
+      live.onversionchange = () => resolve()
+    })
+    live.close()
+    await next
+    return heard
+  })
+  expect(told).toEqual([
+    ['app', 'close', 'old'],
+    ['app', 'versionchange', 'live'],
+    ['app', 'close', 'live'],
+  ])
+})

@@ -23,7 +23,7 @@ export interface Attachment {
 /** Why a connection is over: the app closed it or the browser did, or another tab asks for it to be closed. */
 export type CloseReason = 'close' | 'versionchange'
 
-type CloseListener = (databaseName: string, reason: CloseReason) => void
+type CloseListener = (databaseName: string, reason: CloseReason, database: IDBDatabase) => void
 
 const attachments = new WeakMap<IDBDatabase, Attachment>()
 const closeListeners = new Set<CloseListener>()
@@ -49,9 +49,12 @@ export function attach(database: IDBDatabase): Attachment {
   return attachment
 }
 
-/** Calls `listener` when an attached connection is closed or asked to close. Returns the way to stop it. */
+/**
+ * Calls `listener` when an attached connection is closed or asked to close. A page may hold several connections of
+ * one database: `database` says which one it is, and is the browser's own. Returns the way to stop it.
+ */
 export function onClose(listener: CloseListener): () => void {
-  const own: CloseListener = (name, reason) => listener(name, reason)
+  const own: CloseListener = (name, reason, database) => listener(name, reason, database)
   closeListeners.add(own)
   return () => {
     closeListeners.delete(own)
@@ -68,10 +71,10 @@ function attachTo(database: IDBDatabase, tables: readonly string[]): Attachment 
     untrack(database, reveal)
     leaveEvents()
   }
-  const onVersionChange = (): void => tellClose(name, 'versionchange')
+  const onVersionChange = (): void => tellClose(database, 'versionchange')
   const onClosed = (): void => {
     end(false)
-    tellClose(name, 'close')
+    tellClose(database, 'close')
   }
   const tracking: Tracking = {
     database: name,
@@ -97,11 +100,11 @@ function attachTo(database: IDBDatabase, tables: readonly string[]): Attachment 
   }
 }
 
-function tellClose(name: string, reason: CloseReason): void {
+function tellClose(database: IDBDatabase, reason: CloseReason): void {
   for (const listener of [...closeListeners]) {
     if (!closeListeners.has(listener)) continue
     try {
-      listener(name, reason)
+      listener(database.name, reason, database)
     } catch (error) {
       report(error)
     }
