@@ -340,3 +340,66 @@ test('unmodified idb is captured, through its shortcuts and its wrapped objects'
     ],
   })
 })
+
+test('idb iterates on beside a commit that waits for a generated key', async ({ page, origin }) => {
+  const app = await openModule<Fixture>(page, origin)
+  const result = await app.evaluate(async (m) => {
+    const raw = await m.openTracked('app')
+    await m.inTransaction(raw, 'outside', (tx) => {
+      for (const key of [1, 2, 3, 4]) tx.objectStore('outside').put('value', key)
+    })
+    const db = m.idb.wrap(raw)
+    const { get } = IDBObjectStore.prototype
+    const windows: boolean[] = []
+    const commitLater = (): void => {
+      const tx = raw.transaction('generated', 'readwrite')
+      tx.objectStore('generated').add('text')
+      tx.commit()
+      windows.push(IDBObjectStore.prototype.get !== get)
+    }
+    const stepped: unknown[] = []
+    let cursor = await db.transaction('outside').store.openCursor()
+    while (cursor) {
+      stepped.push(cursor.key)
+      commitLater()
+      cursor = await cursor.continue()
+    }
+    const iterated: unknown[] = []
+    for await (const { key } of db.transaction('outside').store) {
+      iterated.push(key)
+      commitLater()
+    }
+    return { windows, stepped, iterated }
+  })
+  expect(result).toEqual({
+    windows: Array(8).fill(true),
+    stepped: [1, 2, 3, 4],
+    iterated: [1, 2, 3, 4],
+  })
+})
+
+test('idb that is first used while a commit waits iterates ever after', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const result = await app.evaluate(async (m) => {
+    const raw = await m.openTracked('app')
+    await m.inTransaction(raw, 'outside', (tx) => {
+      for (const key of [1, 2, 3]) tx.objectStore('outside').put('value', key)
+    })
+    const tx = raw.transaction('generated', 'readwrite')
+    const end = m.ended(tx)
+    tx.objectStore('generated').add('text')
+    tx.commit()
+    const db = m.idb.wrap(raw)
+    const count = db.transaction('outside').store.count()
+    const outcome = [await count, await end]
+    let keys = 0
+    for (let cursor = await db.transaction('outside').store.openCursor(); cursor; keys += 1) {
+      cursor = await cursor.continue()
+    }
+    return { outcome, keys }
+  })
+  expect(result).toEqual({ outcome: [3, 'complete'], keys: 3 })
+})
