@@ -126,3 +126,60 @@ test('failures are typed, and leave nothing behind', async ({ page, origin }) =>
     logged: 1,
   })
 })
+
+test('an update that changes the key inside the record is refused and changes nothing', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const result = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app', false)
+    const manager = new m.StorageManager<{
+      inline: { id?: number; text?: string }
+      compound: { a: number; b: { c: string }; text?: string }
+      injected: { meta?: { id: number }; text: string }
+    }>(db)
+    const codeOf = (work: Promise<unknown>): Promise<string> =>
+      work.then(
+        () => 'no failure',
+        (error: InstanceType<typeof m.TidesyncError>) => error.code,
+      )
+    await manager.create('inline', { id: 1 })
+    await manager.create('compound', { a: 1, b: { c: 'x' } })
+    const key = await manager.create('injected', { text: 'a' })
+    const codes = [
+      await codeOf(manager.update('inline', 1, { id: 2, text: 'moved' })),
+      await codeOf(manager.update('inline', 1, () => ({}))),
+      await codeOf(manager.update('inline', 1, () => ({ text: 'no key' }))),
+      await codeOf(manager.update('compound', [1, 'x'], { b: { c: 'y' } })),
+      await codeOf(manager.update('injected', key, () => ({ text: 'no key' }))),
+      await codeOf(manager.update('inline', 1, { id: 1, text: 'same key' })),
+      await codeOf(manager.update('compound', [1, 'x'], { b: { c: 'x' }, text: 'same key' })),
+      await codeOf(manager.update('injected', key, { text: 'same key' })),
+    ]
+    const records = await Promise.all([
+      manager.getAll('inline'),
+      manager.getAll('compound'),
+      manager.getAll('injected'),
+    ])
+    return { codes, records, logged: (await m.readOperations(db, 'injected')).length }
+  })
+  expect(result).toEqual({
+    codes: [
+      'key-changed',
+      'invalid-record',
+      'invalid-record',
+      'key-changed',
+      'key-changed',
+      'no failure',
+      'no failure',
+      'no failure',
+    ],
+    records: [
+      [{ id: 1, text: 'same key' }],
+      [{ a: 1, b: { c: 'x' }, text: 'same key' }],
+      [{ meta: { id: 1 }, text: 'same key' }],
+    ],
+    logged: 2,
+  })
+})

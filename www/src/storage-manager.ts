@@ -1,6 +1,7 @@
 /** A storage manager over an app's own IndexedDB: every write is captured, and is settled when it is durable. */
 
 import { attach } from './capture'
+import { inlineKey } from './capture/snapshot'
 import { TidesyncError } from './error'
 
 /** Tables and the types of their records, such as `{ files: File; workspaces: Workspace }`. */
@@ -12,8 +13,8 @@ type Table<S> = keyof S & string
  * Create, read, update and delete on the tables of an installed database (R060). Each call is one transaction.
  * Its promise settles when that transaction completes or aborts, never before: a full disk reports success for
  * each request and aborts afterwards. Failures are {@link TidesyncError}s with the browser's error as `cause`:
- * `already-exists`, `not-found`, `invalid-record` (a key or value that IndexedDB refuses), `unknown-table`,
- * `storage-full`, `storage-closed`, `storage-failed`.
+ * `already-exists`, `not-found`, `key-changed`, `invalid-record` (a key or value that IndexedDB refuses),
+ * `unknown-table`, `storage-full`, `storage-closed`, `storage-failed`.
  */
 export class StorageManager<S extends object = Schema> {
   readonly #database: IDBDatabase
@@ -33,7 +34,8 @@ export class StorageManager<S extends object = Schema> {
 
   /**
    * Changes a record: `changes` are merged over its top-level fields, or make the new record from the old one.
-   * Gives the new record. Fails with `not-found`.
+   * Gives the new record. Fails with `not-found`, and with `key-changed` when the record holds its key and the new
+   * one has another, or none: that would be a second record beside the old one.
    */
   update<T extends Table<S>>(
     table: T,
@@ -50,7 +52,9 @@ export class StorageManager<S extends object = Schema> {
         attempt(fail, () => {
           const next = changed(read.result as S[T], changes)
           store.put(next, store.keyPath === null ? key : undefined)
-          give(next)
+          if (keepsKey(next, key, store)) give(next)
+          else
+            fail(new TidesyncError('key-changed', `An update in "${table}" cannot change the key.`))
         })
       })
     })
@@ -158,6 +162,13 @@ function attempt(fail: (error: unknown) => void, work: () => void): void {
 
 function changed<R>(old: R, changes: Partial<R> | ((old: R) => R)): R {
   return typeof changes === 'function' ? changes(old) : { ...old, ...changes }
+}
+
+/** Whether a record that the store has accepted is still the one under `key`. */
+function keepsKey(record: unknown, key: IDBValidKey, store: IDBObjectStore): boolean {
+  if (store.keyPath === null) return true
+  const inline = inlineKey(record, store)
+  return inline !== undefined && indexedDB.cmp(inline, key) === 0
 }
 
 const CODES: Readonly<Record<string, readonly [code: string, message: string]>> = {
