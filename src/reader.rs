@@ -228,7 +228,7 @@ pub(crate) async fn scan(
         });
     }
     let transaction = connection.read(&[table.to_owned(), log])?;
-    let mut budget = Budget {
+    let budget = Budget {
         bytes: bytes_max,
         items: records_max,
     };
@@ -237,21 +237,14 @@ pub(crate) async fn scan(
         table: table.to_owned(),
         row: 0,
     };
-    let log_ended = read_rows(&transaction, host, &start, &mut budget, &mut rows).await?;
+    let log_ended = read_rows(&transaction, host, &start, &mut budget.clone(), &mut rows).await?;
     let log = LogChunk {
         rows,
         end: log_ended,
     };
     let from = store(&transaction, table)?;
     let total = u64::from(from.count(None).await.map_err(storage_error)?);
-    if !log_ended {
-        return Ok(ScanPage {
-            log,
-            records: Vec::new(),
-            end: false,
-            total,
-        });
-    }
+    // A log longer than its budget leaves the records theirs: the engine reads its rest.
     let (records, end) = read_records(&from, host, table, after, budget).await?;
     Ok(ScanPage {
         log,

@@ -166,7 +166,8 @@ pub enum Effect {
         ops_max: u32,
     },
     /// Read one page of a table's records, in key order, and the table's whole log up to the
-    /// limits of a chunk, in one read-only transaction.
+    /// limits of a chunk, in one read-only transaction. Each has the limits to itself. A page
+    /// without records that is not the end is asked for again.
     Scan {
         /// To be answered by [`Input::Scanned`].
         task: Task,

@@ -641,6 +641,32 @@ fn a_backup_confirms_everything_and_never_deletes() {
 }
 
 #[test]
+fn a_page_without_records_is_not_the_end_of_a_scan() {
+    let mut config = config();
+    config.batch_ops_max = 4;
+    let mut world = World::with(config, Disk::new(&[FILES]));
+    for n in 0..10 {
+        let row = Row::default().put(&format!("old{n}"), "1");
+        world.disk.change(FILES, &row);
+    }
+    world.disk.empty_pages = 3;
+    world.start();
+    world.run(70_000);
+    world.assert_synced("alice");
+    for n in 0..10 {
+        let row = Row::default().put(&format!("old{n}"), "2");
+        world.disk.change(FILES, &row);
+    }
+    world.disk.empty_pages = 2;
+    let call = world.backup();
+    world.run(1);
+    world.disk.empty_pages += 1;
+    world.run(10_000);
+    assert_eq!(world.resolved[&call], true);
+    world.assert_synced("alice");
+}
+
+#[test]
 fn a_backup_of_a_second_user_takes_nothing_of_the_first() {
     let mut world = started();
     world.put(FILES, "a", "1");

@@ -127,17 +127,22 @@ impl Engine {
             ..Stage::default()
         };
         stage.unclaimed = first || database.meta.owners.len() == 1;
-        let done = page.end || last.is_none();
+        let done = page.end;
         self.note_progress(&table, looked_at, page.total);
+        // An empty page that is not the end moves nothing: the same is asked for again.
+        let mark = if done {
+            Some(ScanMark::Done)
+        } else {
+            last.clone().map(ScanMark::After)
+        };
         if first {
-            let mark = last
-                .filter(|_| !done)
-                .map_or(ScanMark::Done, ScanMark::After);
-            stage.scanned = Some((table, mark));
+            stage.scanned = mark.map(|mark| (table, mark));
         } else if let Some(backup) = self.run.as_mut().and_then(|run| run.backup.as_mut()) {
-            backup.after = last.filter(|_| !done);
             if done {
+                backup.after = None;
                 backup.tables.pop();
+            } else {
+                backup.after = last.or(backup.after.take());
             }
         }
         self.prepare(stage);

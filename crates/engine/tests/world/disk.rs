@@ -105,7 +105,8 @@ pub struct Disk {
     pub meta: Option<String>,
     pub owner: Option<String>,
     pub fence: u64,
-    /// Bytes of values that one read of the log gave at most.
+    /// How many of the next pages of a scan come back empty without being the end.
+    pub empty_pages: u32,
     slots: BTreeMap<Slot, Held>,
     next_slot: u32,
 }
@@ -362,7 +363,10 @@ impl Disk {
             .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after))
             .map(|(_, record)| record.clone())
             .collect();
-        let page = behind.iter().take(max as usize).cloned();
+        let empty = self.empty_pages > 0;
+        self.empty_pages = self.empty_pages.saturating_sub(1);
+        let most = if empty { 0 } else { max as usize };
+        let page = behind.iter().take(most).cloned();
         let records: Vec<ScanRecord> = page
             .map(|(lid, value)| {
                 let bytes = value.as_ref().map_or(0, String::len) as u32;
@@ -373,7 +377,7 @@ impl Disk {
                 }
             })
             .collect();
-        let end = records.len() == behind.len();
+        let end = !empty && records.len() == behind.len();
         let from = [TableRow {
             table: table.to_owned(),
             row: 0,
