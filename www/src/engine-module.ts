@@ -1,14 +1,9 @@
 /** The WebAssembly module: loaded once, when a tab first leads, and replaced after a panic. */
 
 import init, { __wbg_reset_state, onPanic, Session } from '../pkg/tidesync.js'
+import type { EngineSource } from './engine-source'
 
 export type { Session }
-
-/** Where the module comes from: an address, or its bytes. */
-export type ModuleSource = string | URL | BufferSource
-
-/** Says where the module comes from; undefined for beside the package's script. */
-export type EngineSource = () => ModuleSource | undefined
 
 let loading: Promise<void> | undefined
 let failed = false
@@ -42,6 +37,11 @@ async function load(source: EngineSource): Promise<void> {
   const url = source() ?? new URL('../pkg/tidesync_bg.wasm', import.meta.url)
   await init({ module_or_path: url })
   onPanic(instancePanicked)
+}
+
+/** Says that a call into the instance has thrown: nothing in it can be trusted from then on. */
+export function engineTrapped(): void {
+  instancePanicked()
 }
 
 function instancePanicked(): void {

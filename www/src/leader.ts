@@ -1,10 +1,14 @@
 /** The engine as this tab runs it while it leads: loaded, fed, and replaced when it panics. */
 
-import { type CloudSyncOptions, compresses, engineConfig } from './config'
-import { type EngineSource, loadEngine, onEnginePanic, type Session } from './engine-module'
+import { type CloudSyncOptions, compresses, engineConfig, type Logger } from './config'
+import { engineTrapped, loadEngine, onEnginePanic, type Session } from './engine-module'
+import type { EngineSource } from './engine-source'
+import { report } from './error'
 import { pushBody, type TableKeys, Values } from './host'
 import type { SyncStatus } from './status'
 import type { CallMethod, CapturedHint } from './tabs'
+
+type LogLevel = Parameters<Logger>[0]
 
 /** Panics after which the engine is not started again. */
 const STRIKES = 3
@@ -22,7 +26,7 @@ export interface LeaderStart {
 export interface LeaderEvents {
   status(status: Partial<SyncStatus>): void
   resolved(call: number, ok: boolean): void
-  log(level: 'debug' | 'info' | 'warn' | 'error', message: string): void
+  log(level: LogLevel, message: string): void
   /** Another tab has raised the fence. */
   fenced(): void
 }
@@ -68,8 +72,15 @@ export class Leader {
 
   /** Does something with the engine, if it runs. */
   tell(action: (session: Session) => void): void {
-    if (this.#session !== undefined) {
+    if (this.#session === undefined) {
+      return
+    }
+    try {
       action(this.#session)
+    } catch (error) {
+      // Out of memory or stack: no panic, and the instance is as dead as after one (F26).
+      report(error)
+      engineTrapped()
     }
   }
 
@@ -92,13 +103,16 @@ export class Leader {
     return call
   }
 
-  /** Ends the engine and closes its connection before it returns. */
+  /**
+   * Ends the engine and closes its connection before it returns. Its calls stay unanswered: whoever
+   * leads next is asked again.
+   */
   stop(): void {
     this.#stopped = true
     this.#forgetPanics()
     this.tell((session) => session.stop())
     this.#session = undefined
-    this.#failCalls()
+    this.#calls.clear()
   }
 
   #begin(Engine: typeof Session): void {
@@ -121,11 +135,11 @@ export class Leader {
     return {
       token: async (reason: 'request' | 'expired', userId: string) =>
         options.getToken({ reason, userId }),
-      log: (level: 'debug' | 'info' | 'warn' | 'error', message: string) =>
-        events.log(level, message),
-      status: (json: string) => this.#told(JSON.parse(json) as Partial<SyncStatus>),
-      resolve: (call: number, ok: boolean) => this.#resolve(call, ok),
-      closed: () => this.#fenced(),
+      // What throws here would end the engine's turn in its middle: it is the app's, and stays here.
+      log: guarded((level: LogLevel, message: string) => events.log(level, message)),
+      status: guarded((json: string) => this.#told(JSON.parse(json) as Partial<SyncStatus>)),
+      resolve: guarded((call: number, ok: boolean) => this.#resolve(call, ok)),
+      closed: guarded(() => this.#fenced()),
       walk: values.walk.bind(values),
       scan: values.scan.bind(values),
       key: values.key.bind(values),
@@ -145,7 +159,7 @@ export class Leader {
   }
 
   #resolve(call: number, ok: boolean): void {
-    if (this.#calls.delete(call)) {
+    if (this.#calls.delete(call) && !this.#stopped) {
       this.#events.resolved(call, ok)
     }
   }
@@ -183,6 +197,9 @@ export class Leader {
   }
 
   #unavailable(error: unknown): void {
+    if (this.#stopped) {
+      return
+    }
     const message = `The engine could not be loaded: ${error instanceof Error ? error.message : 'unknown'}`
     this.#events.log('error', `Tidesync: ${message}`)
     this.#failed = true
@@ -191,6 +208,16 @@ export class Leader {
       phase: 'engine-failed',
       lastError: { code: 'engine-unavailable', message, at: Date.now() },
     })
+  }
+}
+
+function guarded<Args extends unknown[]>(call: (...args: Args) => void): (...args: Args) => void {
+  return (...args) => {
+    try {
+      call(...args)
+    } catch (error) {
+      report(error)
+    }
   }
 }
 

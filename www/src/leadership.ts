@@ -3,18 +3,28 @@
  * safe is the fence in the database, which a late leader's writes do not pass.
  */
 
+import { report } from './error'
+
 /** Called when this tab begins and ceases to lead. */
 export interface LeadershipEvents {
   lead(): void
   follow(): void
 }
 
+/** One request for the lock, from its place in line to its end. */
+interface Claim {
+  readonly steal: boolean
+  readonly givenUp: AbortController
+  /** Ends it, once it was granted. */
+  release: () => void
+}
+
 /** One tab's part in the choice of a leader for one database. */
 export class Leadership {
   readonly #name: string
   readonly #events: LeadershipEvents
-  #queued: AbortController | undefined
-  #release: (() => void) | undefined
+  #waiting: Claim | undefined
+  #held: Claim | undefined
   #running = false
 
   constructor(database: string, events: LeadershipEvents) {
@@ -22,91 +32,97 @@ export class Leadership {
     this.#events = events
   }
 
-  /** Whether this tab leads. */
-  get leads(): boolean {
-    return this.#release !== undefined
-  }
-
   /** Leads as soon as no other tab does. */
   start(): void {
     if (!this.#running) {
       this.#running = true
-      this.#request({ steal: false })
+      this.#claim(false)
     }
   }
 
   /** Leads at once: the leader does not answer, or another tab serves the user better (F13). */
   takeOver(): void {
-    if (this.#running && !this.leads) {
-      this.#queued?.abort()
-      this.#request({ steal: true })
+    if (this.#running && this.#held === undefined && this.#waiting?.steal !== true) {
+      this.#waiting?.givenUp.abort()
+      this.#claim(true)
     }
   }
 
-  /** Lets another tab lead, and stands in line again. */
+  /**
+   * Lets another tab lead, and stands in line again. Without locks there is no line: this tab leads
+   * again only by `takeOver`, when no other answers.
+   */
   yield(): void {
-    if (this.leads) {
+    if (this.#held !== undefined) {
       this.#end()
-      this.#request({ steal: false })
+      if (navigator.locks !== undefined) {
+        this.#claim(false)
+      }
     }
   }
 
   /** Leads no more and stands in no line. */
   stop(): void {
     this.#running = false
-    this.#queued?.abort()
+    this.#waiting?.givenUp.abort()
+    this.#waiting = undefined
     this.#end()
   }
 
-  #request({ steal }: { steal: boolean }): void {
+  #claim(steal: boolean): void {
+    const givenUp = new AbortController()
+    const claim: Claim = { steal, givenUp, release: () => undefined }
+    this.#waiting = claim
     if (navigator.locks === undefined) {
       // No locks outside secure contexts: every tab may lead, and the fence lets only the last.
-      this.#begin(() => undefined)
+      void this.#hold(claim)
       return
     }
-    const queued = new AbortController()
-    this.#queued = queued
-    const options: LockOptions = steal ? { steal } : { signal: queued.signal }
+    // A request that steals takes no signal.
+    const options: LockOptions = steal ? { steal } : { signal: givenUp.signal }
     navigator.locks
-      .request(this.#name, options, () => this.#hold())
-      .catch((error: unknown) => this.#lost(queued, error))
+      .request(this.#name, options, () => this.#hold(claim))
+      .catch((error: unknown) => this.#lost(claim, error))
   }
 
-  #hold(): Promise<void> {
+  #hold(claim: Claim): Promise<void> {
+    if (this.#waiting !== claim) {
+      return Promise.resolve()
+    }
+    this.#waiting = undefined
     return new Promise((release) => {
-      if (this.#running) {
-        this.#begin(release)
-      } else {
-        release()
+      claim.release = release
+      this.#held = claim
+      try {
+        this.#events.lead()
+      } catch (error) {
+        report(error)
+        this.#end()
       }
     })
   }
 
-  #begin(release: () => void): void {
-    this.#release = release
-    this.#events.lead()
-  }
-
   #end(): void {
-    const release = this.#release
-    this.#release = undefined
-    if (release !== undefined) {
+    const held = this.#held
+    this.#held = undefined
+    if (held !== undefined) {
       this.#events.follow()
-      release()
+      held.release()
     }
   }
 
   /** The lock was stolen, or the request for it given up. */
-  #lost(queued: AbortController, error: unknown): void {
-    if (queued.signal.aborted) {
+  #lost(claim: Claim, error: unknown): void {
+    if (this.#held === claim) {
+      this.#end()
+    } else if (this.#waiting !== claim) {
       return
     }
     if (!(error instanceof DOMException && error.name === 'AbortError')) {
-      throw error
+      report(error)
     }
-    this.#end()
     if (this.#running) {
-      this.#request({ steal: false })
+      this.#claim(false)
     }
   }
 }

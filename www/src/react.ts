@@ -6,8 +6,8 @@ import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import {
   forceSync,
   getAutoSyncStatus,
+  releaseService,
   startService,
-  stopAutoSync,
   subscribe,
   triggerBackup,
 } from './service'
@@ -45,7 +45,7 @@ type Source = Pick<
 
 const SERVICE: Source = {
   start: startService,
-  stop: stopAutoSync,
+  stop: releaseService,
   subscribe,
   getStatus: getAutoSyncStatus,
   forceSync,
@@ -65,10 +65,10 @@ export function useCloudSync<Selected = SyncStatus>(
 ): UseCloudSync<Selected> {
   const { select, sync: source = SERVICE } = options
   useEffect(() => hold(source, userId ?? null), [source, userId])
-  const kept = useRef<Selected>(undefined)
+  const kept = useRef<Selected | undefined>(undefined)
   const selected = (status: SyncStatus): Selected => {
     const next = select === undefined ? (status as Selected) : select(status)
-    if (kept.current === undefined || !shallowEqual(kept.current, next)) {
+    if (!shallowEqual(kept.current, next)) {
       kept.current = next
     }
     return kept.current as Selected
@@ -91,7 +91,8 @@ function callsOf(source: Source): Omit<UseCloudSync, 'status'> {
 }
 
 interface Holders {
-  count: number
+  /** The users that mounted components ask for, oldest first. */
+  users: (string | null)[]
   ending: ReturnType<typeof setTimeout> | undefined
 }
 
@@ -99,29 +100,43 @@ const holders = new WeakMap<Source, Holders>()
 
 /** One more component uses `source`; the function that is given back ends that. */
 function hold(source: Source, userId: string | null): () => void {
-  const held = holders.get(source) ?? { count: 0, ending: undefined }
+  const held = holders.get(source) ?? { users: [], ending: undefined }
   holders.set(source, held)
   clearTimeout(held.ending)
-  held.count += 1
-  void source.start(userId)
+  held.users.push(userId)
+  void source.start(wanted(held))
   return () => {
-    held.count -= 1
-    if (held.count === 0) {
+    held.users.splice(held.users.lastIndexOf(userId), 1)
+    if (held.users.length > 0) {
+      void source.start(wanted(held))
+    } else {
       held.ending = setTimeout(() => source.stop(), LINGER_MS)
     }
   }
 }
 
+/** The newest component that names a user decides. */
+function wanted({ users }: Holders): string | null {
+  return users.findLast((user) => user !== null) ?? null
+}
+
+/** Equal as values: the same, or plain objects or lists whose parts are the same. */
 function shallowEqual(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) {
     return true
   }
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) {
+  if (!isPlain(a) || !isPlain(b) || Array.isArray(a) !== Array.isArray(b)) {
     return false
   }
   const entries = Object.entries(a)
   return (
     entries.length === Object.keys(b).length &&
-    entries.every(([name, value]) => Object.is(value, (b as Record<string, unknown>)[name]))
+    entries.every(([name, value]) => Object.hasOwn(b, name) && Object.is(value, b[name]))
   )
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  const prototype =
+    typeof value === 'object' && value !== null ? Object.getPrototypeOf(value) : undefined
+  return prototype === Object.prototype || prototype === Array.prototype || prototype === null
 }

@@ -16,8 +16,10 @@ let service: CloudSync | undefined
 let tables: readonly string[] | undefined
 /** A database that was attached before anything was configured. */
 let waiting: IDBDatabase | undefined
-/** The user that was named before anything was configured. */
+/** Who is synced, also before anything is configured. */
 let wantedUser: string | null | undefined
+/** Whom `initAutoSync` has named: the hook's end does not end that. */
+let namedUser: string | null | undefined
 const subscribers = new Set<() => void>()
 
 /**
@@ -80,6 +82,7 @@ export function attach(database: IDBDatabase): void {
  */
 export async function initAutoSync(userId: string | null): Promise<void> {
   configured()
+  namedUser = userId
   await startService(userId)
 }
 
@@ -91,7 +94,17 @@ export async function startService(userId: string | null): Promise<void> {
 
 /** Stops syncing in this tab. Capture goes on. */
 export function stopAutoSync(): void {
-  wantedUser = undefined
+  namedUser = undefined
+  releaseService()
+}
+
+/** The hook's last component is gone: back to what `initAutoSync` has asked for, if anything. */
+export function releaseService(): void {
+  wantedUser = namedUser
+  if (namedUser !== undefined) {
+    void service?.start(namedUser)
+    return
+  }
   service?.stop()
 }
 

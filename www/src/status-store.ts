@@ -23,11 +23,14 @@ export class StatusStore {
 
   /** Changes some of the status. */
   update(change: Partial<SyncStatus>): void {
-    const names = Object.keys(change) as (keyof SyncStatus)[]
-    if (names.every((name) => same(this.#status[name], change[name]))) {
+    // Equal parts stay the same objects, so that who selects one sees no change.
+    const news = Object.entries(change).filter(
+      ([name, value]) => !same(this.#status[name as keyof SyncStatus], value),
+    )
+    if (news.length === 0) {
       return
     }
-    this.#status = Object.freeze({ ...this.#status, ...change })
+    this.#status = Object.freeze({ ...this.#status, ...Object.fromEntries(news) })
     for (const listener of [...this.#listeners]) {
       if (this.#listeners.has(listener)) {
         notify(listener)

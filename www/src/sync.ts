@@ -4,16 +4,18 @@ import {
   type Attachment,
   attach as attachCapture,
   type Change,
+  type CloseReason,
   type CommittedChanges,
   onClose,
   onCommit,
 } from './capture'
 import { type CloudSyncOptions, checkOptions, privacyForbids } from './config'
-import type { EngineSource } from './engine-module'
-import { TidesyncError } from './error'
+import type { EngineSource } from './engine-source'
+import { report, TidesyncError } from './error'
 import { toStorageEvent } from './events'
 import { type HeldChange, readHeld } from './held'
 import { type TableKeys, userText } from './host'
+import { randomId } from './ids'
 import { encodeKey } from './key'
 import { Leader } from './leader'
 import { Leadership } from './leadership'
@@ -79,13 +81,16 @@ class DatabaseSync implements CloudSync {
   readonly #calls = new Map<string, { method: CallMethod; resolve: (ok: boolean) => void }>()
   readonly #leaderCalls = new Map<number, string>()
   readonly #visibleTabs = new Map<string, boolean>()
-  readonly #tab = crypto.randomUUID()
+  readonly #tab = randomId()
   #attachment: Attachment | undefined
   /** Who is signed in, by the last word of any tab. */
   #user: string | null | undefined
   /** Whom the app in this tab shows: its writes are theirs, whoever signs in elsewhere (I29). */
   #writer: string | null | undefined
   #enabled: boolean | undefined
+  /** Between `start` and `stop`, also while no database is open. */
+  #wanted = false
+  #visible = true
   #run: Run | undefined
 
   readonly getStatus: () => SyncStatus = this.#status.getStatus
@@ -106,8 +111,9 @@ class DatabaseSync implements CloudSync {
         `Tidesync: this instance syncs "${known.name}". Make one with createCloudSync for "${attachment.name}".`,
       )
     }
+    checkTables(attachment, this.#options)
     this.#attachment = attachment
-    if (this.#user !== undefined) {
+    if (this.#wanted) {
       attachment.user = this.#writer
       if (this.#run === undefined || known?.database !== attachment.database) {
         this.#begin(attachment)
@@ -117,6 +123,7 @@ class DatabaseSync implements CloudSync {
 
   start(userId: string | null): Promise<void> {
     const switched = this.#user !== userId
+    this.#wanted = true
     this.#user = userId
     this.#writer = userId
     if (this.#attachment === undefined) {
@@ -135,6 +142,12 @@ class DatabaseSync implements CloudSync {
   }
 
   stop(): void {
+    this.#wanted = false
+    this.#halt()
+  }
+
+  /** Ends what runs; it may begin again by itself. */
+  #halt(): void {
     const run = this.#run
     if (run === undefined) {
       return
@@ -147,7 +160,7 @@ class DatabaseSync implements CloudSync {
     run.tabs.close()
     clearTimeout(run.aliveTimer)
     this.#settleCalls()
-    this.#status.update({ isInitialized: false, isLeader: false, hasPendingSync: false })
+    this.#status.update(STOPPED)
   }
 
   dispose(): void {
@@ -183,7 +196,7 @@ class DatabaseSync implements CloudSync {
   }
 
   #begin(attachment: Attachment): void {
-    this.stop()
+    this.#halt()
     if (privacyForbids(this.#options)) {
       this.#status.update({
         phase: 'disabled',
@@ -206,8 +219,18 @@ class DatabaseSync implements CloudSync {
       capabilities: capabilities(),
       isOnline: navigator.onLine,
     })
+    this.#visible = document.visibilityState === 'visible'
     leadership.start()
-    this.#expectLeader({ type: 'hello', visible: isVisible() })
+    this.#introduce()
+  }
+
+  /** Tells the leader who is here, for whom, and with which setting. */
+  #introduce(): void {
+    const user = this.#user ?? null
+    this.#expectLeader({ type: 'hello', tab: this.#tab, visible: this.#visible, user })
+    if (this.#enabled !== undefined) {
+      this.#run?.tabs.send({ type: 'enabled', enabled: this.#enabled })
+    }
   }
 
   #listenToCapture(name: string): (() => void)[] {
@@ -217,27 +240,52 @@ class DatabaseSync implements CloudSync {
           this.#captured(committed)
         }
       }),
-      onClose((database) => {
-        if (database === name) {
-          this.stop()
+      onClose((_name, reason, database) => {
+        if (database === this.#attachment?.database) {
+          this.#closing(reason)
         }
       }),
     ]
+  }
+
+  /** The engine's connection is closed before this returns: it must not block an upgrade (F12). */
+  #closing(reason: CloseReason): void {
+    const attachment = this.#attachment
+    this.#halt()
+    if (reason === 'close') {
+      this.#attachment = undefined
+      return
+    }
+    // An app that ignores `versionchange` and writes on is synced on.
+    const forget = onCommit(({ database }) => {
+      if (this.#run !== undefined || this.#attachment !== attachment) {
+        forget()
+      } else if (attachment !== undefined && database === attachment.name && this.#wanted) {
+        forget()
+        this.#begin(attachment)
+      }
+    })
   }
 
   #listenToPage(): (() => void)[] {
     return [
       listen(globalThis, 'online', () => this.#wentOnline(true)),
       listen(globalThis, 'offline', () => this.#wentOnline(false)),
-      listen(globalThis, 'pageshow', () => this.#seen(isVisible())),
+      listen(globalThis, 'pageshow', () => this.#seen(document.visibilityState === 'visible')),
       listen(globalThis, 'pagehide', () => this.#seen(false)),
-      listen(document, 'visibilitychange', () => this.#seen(isVisible())),
-      listen(globalThis, 'beforeunload', (event) => {
-        if (this.#options.warnBeforeUnload === true && this.getStatus().pending > 0) {
-          event.preventDefault()
-        }
-      }),
+      listen(document, 'visibilitychange', () =>
+        this.#seen(document.visibilityState === 'visible'),
+      ),
+      ...(this.#options.warnBeforeUnload === true ? [this.#warnBeforeUnload()] : []),
     ]
+  }
+
+  #warnBeforeUnload(): () => void {
+    return listen(globalThis, 'beforeunload', (event) => {
+      if (this.getStatus().hasPendingSync) {
+        event.preventDefault()
+      }
+    })
   }
 
   #lead(attachment: Attachment): void {
@@ -246,6 +294,7 @@ class DatabaseSync implements CloudSync {
       return
     }
     this.#leaderAnswered(run)
+    run.leader?.stop()
     const leader = new Leader(
       {
         database: attachment.name,
@@ -262,7 +311,10 @@ class DatabaseSync implements CloudSync {
         status: (status) => this.#engineStatus(status),
         resolved: (call, ok) => this.#resolved(call, ok),
         log: (level, message) => (this.#options.logger ?? consoleLogger)(level, message),
-        fenced: () => run.leadership.yield(),
+        fenced: () => {
+          run.leadership.yield()
+          this.#introduce()
+        },
       },
     )
     run.leader = leader
@@ -280,6 +332,7 @@ class DatabaseSync implements CloudSync {
     if (run !== undefined) {
       run.leader = undefined
     }
+    this.#leaderCalls.clear()
     this.#status.update({ isLeader: false })
   }
 
@@ -298,7 +351,7 @@ class DatabaseSync implements CloudSync {
     if (run.leader !== undefined) {
       run.leader.captured(hints)
     } else {
-      this.#expectLeader({ type: 'captured', hints, visible: isVisible() })
+      this.#expectLeader({ type: 'captured', hints })
     }
   }
 
@@ -338,30 +391,30 @@ class DatabaseSync implements CloudSync {
   #heardAsLeader(message: TabMessage, run: Run, leader: Leader): void {
     switch (message.type) {
       case 'hello':
-        run.tabs.send({ type: 'alive', visible: isVisible() })
+        run.tabs.send({ type: 'alive', visible: this.#visible })
+        this.#tabSeen(message.tab, message.visible, leader)
+        this.#signedIn(message.user, leader)
         run.tabs.send({ type: 'status', status: this.getStatus() })
         break
       case 'captured':
-        run.tabs.send({ type: 'alive', visible: isVisible() })
+        run.tabs.send({ type: 'alive', visible: this.#visible })
         leader.captured(message.hints)
         break
       case 'call':
-        run.tabs.send({ type: 'alive', visible: isVisible() })
+        run.tabs.send({ type: 'alive', visible: this.#visible })
         this.#leaderCalls.set(leader.call(message.method), message.id)
         break
       case 'enabled':
         leader.tell((session) => session.setEnabled(message.enabled))
         break
       case 'user':
-        this.#user = message.user
-        leader.tell((session) => session.userChanged(message.user ?? undefined))
+        this.#signedIn(message.user, leader)
         break
       case 'token':
         leader.tell((session) => session.tokenAvailable())
         break
       case 'visible':
-        this.#visibleTabs.set(message.tab, message.visible)
-        leader.tell((session) => session.visible(this.#anyVisible()))
+        this.#tabSeen(message.tab, message.visible, leader)
         break
       case 'alive':
       case 'leading':
@@ -371,12 +424,25 @@ class DatabaseSync implements CloudSync {
     }
   }
 
+  #tabSeen(tab: string, visible: boolean, leader: Leader): void {
+    this.#visibleTabs.set(tab, visible)
+    leader.tell((session) => session.visible(this.#anyVisible()))
+  }
+
+  /** Another tab's last word on who is signed in. */
+  #signedIn(user: string | null, leader: Leader): void {
+    if (this.#user !== user) {
+      this.#user = user
+      leader.tell((session) => session.userChanged(user ?? undefined))
+    }
+  }
+
   #heardAsFollower(message: TabMessage, run: Run): void {
     switch (message.type) {
       case 'alive':
         this.#leaderAnswered(run)
         // Browsers hold back the timers of hidden pages: who is looked at serves better (F18).
-        if (isVisible() && !message.visible) {
+        if (this.#visible && !message.visible) {
           run.leadership.takeOver()
         }
         break
@@ -419,6 +485,7 @@ class DatabaseSync implements CloudSync {
   }
 
   #seen(visible: boolean): void {
+    this.#visible = visible
     const run = this.#run
     if (run?.leader === undefined) {
       run?.tabs.send({ type: 'visible', tab: this.#tab, visible })
@@ -429,7 +496,7 @@ class DatabaseSync implements CloudSync {
   }
 
   #anyVisible(): boolean {
-    return isVisible() || [...this.#visibleTabs.values()].some((visible) => visible)
+    return this.#visible || [...this.#visibleTabs.values()].some((visible) => visible)
   }
 
   #call(method: CallMethod): Promise<boolean> {
@@ -437,7 +504,7 @@ class DatabaseSync implements CloudSync {
     if (run === undefined) {
       return Promise.resolve(false)
     }
-    const id = crypto.randomUUID()
+    const id = randomId()
     const settled = new Promise<boolean>((resolve) => this.#calls.set(id, { method, resolve }))
     if (run.leader === undefined) {
       this.#expectLeader({ type: 'call', id, method })
@@ -490,6 +557,31 @@ class DatabaseSync implements CloudSync {
   }
 }
 
+/** The status of a database that nothing syncs, as far as it cannot be taken from the last one. */
+const STOPPED: Partial<SyncStatus> = {
+  isEnabled: false,
+  isInitialized: false,
+  isLeader: false,
+  hasPendingSync: false,
+  isRetrying: false,
+  phase: 'disabled',
+  disabledReason: null,
+  progress: null,
+  nextAttemptAt: null,
+}
+
+/** The configured tables are an allow-list: what else is tracked would be sent (SEC23). */
+function checkTables({ tables, detach }: Attachment, options: CloudSyncOptions): void {
+  const unexpected = tables.find((table) => options.tables && !(table in options.tables))
+  if (unexpected !== undefined) {
+    detach()
+    throw new TidesyncError(
+      'unexpected-table',
+      `Tidesync: the database tracks "${unexpected}", which the option "tables" does not name. Name it, or uninstall and install Tidesync with these tables in an upgrade.`,
+    )
+  }
+}
+
 /** What runs from `start` to `stop`. */
 interface Run {
   readonly tabs: Tabs
@@ -502,10 +594,6 @@ interface Run {
 function listen(target: EventTarget, type: string, listener: (event: Event) => void): () => void {
   target.addEventListener(type, listener)
   return () => target.removeEventListener(type, listener)
-}
-
-function isVisible(): boolean {
-  return document.visibilityState === 'visible'
 }
 
 /** How the tables' stores find their keys. */
@@ -533,9 +621,18 @@ function toHints(changes: readonly Change[], options: CloudSyncOptions): Capture
     const group = groups.get(name) ?? { table: change.table, user, lids: [], trigger: false }
     groups.set(name, group)
     group.lids.push(lidOf(change))
-    group.trigger ||= options.skip?.when?.(toStorageEvent(change)) !== true
+    group.trigger ||= !isSkipped(change, options)
   }
   return [...groups.values()].map((group) => ({ ...group, lids: group.lids.join('\0') }))
+}
+
+function isSkipped(change: Change, options: CloudSyncOptions): boolean {
+  try {
+    return options.skip?.when?.(toStorageEvent(change)) === true
+  } catch (error) {
+    report(error)
+    return false
+  }
 }
 
 function lidOf(change: Change): string {

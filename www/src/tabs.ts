@@ -18,15 +18,16 @@ export type CallMethod = 'forceSync' | 'backup'
 
 /** A message between tabs. */
 export type TabMessage =
-  | { readonly type: 'hello'; readonly visible: boolean }
+  | {
+      readonly type: 'hello'
+      readonly tab: string
+      readonly visible: boolean
+      readonly user: string | null
+    }
   | { readonly type: 'alive'; readonly visible: boolean }
   | { readonly type: 'leading' }
   | { readonly type: 'status'; readonly status: SyncStatus }
-  | {
-      readonly type: 'captured'
-      readonly hints: readonly CapturedHint[]
-      readonly visible: boolean
-    }
+  | { readonly type: 'captured'; readonly hints: readonly CapturedHint[] }
   | { readonly type: 'call'; readonly id: string; readonly method: CallMethod }
   | { readonly type: 'result'; readonly id: string; readonly ok: boolean }
   | { readonly type: 'enabled'; readonly enabled: boolean }
@@ -35,11 +36,11 @@ export type TabMessage =
   | { readonly type: 'visible'; readonly tab: string; readonly visible: boolean }
 
 const FIELDS: Readonly<Record<TabMessage['type'], Readonly<Record<string, string>>>> = {
-  hello: { visible: 'boolean' },
+  hello: { tab: 'string', visible: 'boolean' },
   alive: { visible: 'boolean' },
   leading: {},
   status: { status: 'object' },
-  captured: { hints: 'object', visible: 'boolean' },
+  captured: { hints: 'object' },
   call: { id: 'string', method: 'string' },
   result: { id: 'string', ok: 'boolean' },
   enabled: { enabled: 'boolean' },
@@ -81,7 +82,9 @@ function isTabMessage(data: unknown): data is TabMessage {
     fields !== undefined &&
     Object.entries(fields).every(([name, type]) => typeof message[name] === type) &&
     message.status !== null &&
-    (message.type !== 'user' || message.user === null || typeof message.user === 'string') &&
+    (message.user === undefined || message.user === null || typeof message.user === 'string') &&
+    (message.type !== 'user' || message.user !== undefined) &&
+    (message.type !== 'hello' || message.user !== undefined) &&
     (message.hints === undefined || isHints(message.hints))
   )
 }
