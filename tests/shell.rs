@@ -79,9 +79,7 @@ async fn all(rexie: &Rexie, store: &str) -> Vec<JsValue> {
 
 fn session(name: &str, host: &JsValue) -> Session {
     let host = host.clone().unchecked_into();
-    Session::new(name.to_owned(), NO_SERVER, "{}", host)
-        .ok()
-        .expect("a configuration")
+    Session::new(name.to_owned(), NO_SERVER, "{}", host).expect("a configuration")
 }
 
 fn start(session: &Session) {
