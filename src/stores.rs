@@ -1,7 +1,8 @@
 //! The engine's stores: what it loads when it begins, and the transactions it commits.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
+use futures_util::future::join_all;
 use js_sys::{Array, Uint8Array};
 use rexie::{KeyRange, Store, Transaction};
 use tidesync_engine::interface::{
@@ -79,20 +80,39 @@ impl Stores {
         writes: &[Write],
     ) -> Result<(), StorageError> {
         let transaction = connection.write(&scope(writes))?;
-        let meta = read_meta(&transaction).await?;
+        let written = self.write(&transaction, host, fence, writes).await;
+        let texts = conclude(transaction, written).await?;
+        self.texts.replace(texts);
+        Ok(())
+    }
+
+    /// Issues all of `writes` and gives the texts as they are after them.
+    ///
+    /// Should this tab's code end while requests are under way, the browser commits what was
+    /// issued: so everything is issued in one go, and what removes comes last.
+    async fn write(
+        &self,
+        transaction: &Transaction,
+        host: &Host,
+        fence: u64,
+        writes: &[Write],
+    ) -> Result<Texts, StorageError> {
+        let meta = read_meta(transaction).await?;
         if number(&get(&meta, "fence")) != as_number(fence) {
-            transaction.abort().await.map_err(storage_error)?;
             return Err(StorageError::Fenced);
+        }
+        for write in writes {
+            if let Write::SignLog { table, user } = write {
+                sign(&store(transaction, &log_of(table))?, user.as_deref()).await?;
+            }
         }
         let mut batch = Batch::new(meta);
         let mut texts = self.texts.borrow().clone();
         for write in writes {
-            batch.add(&transaction, host, write, &mut texts).await?;
+            batch.add(host, write, &mut texts)?;
         }
-        batch.put(&transaction).await?;
-        commit(transaction).await?;
-        self.texts.replace(texts);
-        Ok(())
+        batch.issue(transaction).await?;
+        Ok(texts)
     }
 }
 
@@ -121,10 +141,11 @@ impl Texts {
 /// A value and its key.
 type Put = (JsValue, Option<JsValue>);
 
-/// The puts of one transaction, gathered so that each store is written in one go.
+/// The requests of one transaction, gathered so that all are issued in one go.
 struct Batch {
     meta: JsValue,
     puts: [(&'static str, Vec<Put>); 4],
+    deletes: Vec<(String, JsValue)>,
 }
 
 impl Batch {
@@ -132,6 +153,7 @@ impl Batch {
         Self {
             meta,
             puts: [STAGED, HELD, SHADOW, META].map(|store| (store, Vec::new())),
+            deletes: Vec::new(),
         }
     }
 
@@ -141,21 +163,16 @@ impl Batch {
         }
     }
 
-    async fn add(
-        &mut self,
-        transaction: &Transaction,
-        host: &Host,
-        write: &Write,
-        texts: &mut Texts,
-    ) -> Result<(), StorageError> {
+    fn delete(&mut self, store: &str, key: JsValue) {
+        self.deletes.push((store.to_owned(), key));
+    }
+
+    fn add(&mut self, host: &Host, write: &Write, texts: &mut Texts) -> Result<(), StorageError> {
         match write {
             Write::Meta { state, owner } => {
+                let owner = owner.as_deref().map_or(JsValue::NULL, JsValue::from);
                 set(&self.meta, "state", &state.into());
-                set(
-                    &self.meta,
-                    "owner",
-                    &owner.as_deref().map_or(JsValue::NULL, JsValue::from),
-                );
+                set(&self.meta, "owner", &owner);
             }
             Write::PutStaged {
                 batch,
@@ -163,15 +180,12 @@ impl Batch {
                 texts: parts,
             } => {
                 let spliced = splice(host, parts, texts);
-                self.push(
-                    STAGED,
-                    as_number(*batch).into(),
-                    staged_row(&spliced, state),
-                );
+                let row = staged_row(&spliced, state);
+                self.push(STAGED, as_number(*batch).into(), row);
                 texts.insert(*batch, spliced);
             }
             Write::DeleteStaged { batch } => {
-                delete(transaction, STAGED, as_number(*batch).into()).await?;
+                self.delete(STAGED, as_number(*batch).into());
                 texts.remove(*batch);
             }
             Write::PutHeld {
@@ -185,36 +199,74 @@ impl Batch {
                     .map(|part| splice(host, std::slice::from_ref(part), texts));
                 self.push(HELD, op.into(), held_row(state, notice, text.as_ref()));
             }
-            Write::DeleteHeld { op } => delete(transaction, HELD, op.into()).await?,
+            Write::DeleteHeld { op } => self.delete(HELD, op.into()),
             Write::PutPage { page, bytes } => {
-                self.push(
-                    SHADOW,
-                    page_key(page),
-                    Uint8Array::from(bytes.as_slice()).into(),
-                );
+                let bytes = Uint8Array::from(bytes.as_slice());
+                self.push(SHADOW, page_key(page), bytes.into());
             }
             Write::ConsumeLog { table, first, last } => {
                 let range = rows_between(*first, *last)?;
-                delete(transaction, &log_of(table), range.into()).await?;
+                self.delete(&log_of(table), range.into());
             }
-            Write::SignLog { table, user } => {
-                sign(&store(transaction, &log_of(table))?, user.as_deref()).await?;
-            }
+            Write::SignLog { .. } => {}
         }
         Ok(())
     }
 
-    async fn put(mut self, transaction: &Transaction) -> Result<(), StorageError> {
+    async fn issue(mut self, transaction: &Transaction) -> Result<(), StorageError> {
         let meta = self.meta.clone();
         self.push(META, META_KEY.into(), meta);
-        for (name, puts) in self.puts.into_iter().filter(|(_, puts)| !puts.is_empty()) {
-            let store = store(transaction, name)?;
-            store
-                .put_all(puts.into_iter())
-                .await
-                .map_err(storage_error)?;
+        let filled = self.puts.into_iter().filter(|(_, puts)| !puts.is_empty());
+        let puts = filled.map(|(name, puts)| (name.to_owned(), Request::Put(puts)));
+        let deletes = self.deletes.into_iter();
+        let deletes = deletes.map(|(name, key)| (name, Request::Delete(key)));
+        let failed = Cell::new(false);
+        let requests = puts.chain(deletes);
+        let issued = requests.map(|(name, request)| issue(transaction, name, request, &failed));
+        // All are issued when they are first polled, and each is heard to its end.
+        join_all(issued).await.into_iter().collect()
+    }
+}
+
+/// What a store is asked for.
+enum Request {
+    Put(Vec<Put>),
+    Delete(JsValue),
+}
+
+/// Issues a request, unless one before it `failed`.
+async fn issue(
+    transaction: &Transaction,
+    name: String,
+    request: Request,
+    failed: &Cell<bool>,
+) -> Result<(), StorageError> {
+    if failed.get() {
+        return Ok(());
+    }
+    let outcome = match (store(transaction, &name), request) {
+        (Ok(store), Request::Put(puts)) => store.put_all(puts.into_iter()).await,
+        (Ok(store), Request::Delete(key)) => store.delete(key).await,
+        (Err(error), _) => return Err(error),
+    };
+    if outcome.is_err() {
+        failed.set(true);
+    }
+    outcome.map_err(storage_error)
+}
+
+/// Makes a transaction durable, or undoes what it has done so far: nothing else does.
+async fn conclude<T>(
+    transaction: Transaction,
+    outcome: Result<T, StorageError>,
+) -> Result<T, StorageError> {
+    match outcome {
+        Ok(done) => commit(transaction).await.map(|()| done),
+        Err(error) => {
+            // It has ended already where a request failed; the first error is the one to tell.
+            let _ = transaction.abort().await;
+            Err(error)
         }
-        Ok(())
     }
 }
 
@@ -239,20 +291,22 @@ fn scope(writes: &[Write]) -> Vec<String> {
 /// Raises the fence by one and gives it back with the engine's record.
 async fn claim(connection: &Connection) -> Result<(u64, Option<String>), StorageError> {
     let transaction = connection.write(&[META.to_owned()])?;
-    let meta = read_meta(&transaction).await?;
+    let claimed = raise_fence(&transaction).await;
+    conclude(transaction, claimed).await
+}
+
+async fn raise_fence(transaction: &Transaction) -> Result<(u64, Option<String>), StorageError> {
+    let meta = read_meta(transaction).await?;
     if number(&get(&meta, "format")) > FORMAT {
-        transaction.abort().await.map_err(storage_error)?;
         return Err(StorageError::Newer);
     }
     let fence = number(&get(&meta, "fence")).max(0.0) + 1.0;
     set(&meta, "format", &FORMAT.into());
     set(&meta, "fence", &fence.into());
-    let store = store(&transaction, META)?;
-    store
+    store(transaction, META)?
         .put(&meta, Some(&META_KEY.into()))
         .await
         .map_err(storage_error)?;
-    commit(transaction).await?;
     Ok((whole(&fence.into()), get(&meta, "state").as_string()))
 }
 
@@ -410,13 +464,6 @@ async fn entries(
         .map_err(storage_error)?;
     let values = store.get_all(None, None).await.map_err(storage_error)?;
     Ok(keys.into_iter().zip(values).collect())
-}
-
-async fn delete(transaction: &Transaction, name: &str, key: JsValue) -> Result<(), StorageError> {
-    store(transaction, name)?
-        .delete(key)
-        .await
-        .map_err(storage_error)
 }
 
 /// A store of a transaction.

@@ -142,7 +142,7 @@ impl Engine {
                 backup.after = None;
                 backup.tables.pop();
             } else {
-                backup.after = last.or(backup.after.take());
+                backup.after = last.or_else(|| backup.after.take());
             }
         }
         self.prepare(stage);
