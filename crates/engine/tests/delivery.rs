@@ -667,6 +667,41 @@ fn a_page_without_records_is_not_the_end_of_a_scan() {
 }
 
 #[test]
+fn a_call_is_not_confirmed_while_a_change_waits_at_the_servers_wish() {
+    let mut world = started();
+    world.server.puts_off.insert("sb".to_owned(), (1, 600_000));
+    world.put(FILES, "b", "1");
+    world.run(10_000);
+    let call = world.force();
+    world.run(1_000);
+    assert_eq!(world.resolved[&call], false, "staged");
+    world.put(FILES, "b", "2");
+    let call = world.backup();
+    world.run(1_000);
+    assert_eq!(world.resolved[&call], false, "staged, and a row behind it");
+    world.run(700_000);
+    let call = world.force();
+    world.run(1_000);
+    assert_eq!(world.resolved[&call], true);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_backup_is_not_confirmed_while_a_change_is_held() {
+    let mut world = started();
+    world.server.rejects.insert("sb".to_owned());
+    world.put(FILES, "b", "1");
+    world.run(10_000);
+    world.disk.change(FILES, &Row::default().delete("b"));
+    let call = world.force();
+    world.run(1_000);
+    assert_eq!(world.resolved[&call], true, "nothing of this sync is held");
+    let call = world.backup();
+    world.run(1_000);
+    assert_eq!(world.resolved[&call], false);
+}
+
+#[test]
 fn a_backup_of_a_second_user_takes_nothing_of_the_first() {
     let mut world = started();
     world.put(FILES, "a", "1");

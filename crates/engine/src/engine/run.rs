@@ -12,7 +12,7 @@ use super::{Engine, Life, Wish};
 /// A sync under way: it drains everything that is pending.
 #[derive(Debug, Default)]
 pub(super) struct Run {
-    pub(super) calls: Vec<Call>,
+    pub(super) calls: Vec<(Call, Wish)>,
     pub(super) backup: Option<Backup>,
     /// It tries whether the server is there again.
     pub(super) probe: bool,
@@ -21,6 +21,8 @@ pub(super) struct Run {
     pub(super) counted: bool,
     /// The server gave its verdicts at least once.
     pub(super) answered: bool,
+    /// The last reading of the log left changes there that can not be staged yet.
+    pub(super) left: bool,
     /// The log was read to its end.
     pub(super) drained: bool,
     /// What came up while a backup looked through the tables was drained too.
@@ -158,7 +160,7 @@ impl Engine {
                     after: None,
                 });
             }
-            run.calls = calls.into_iter().map(|(call, _)| call).collect();
+            run.calls = calls;
         }
         // A call may come while an operation waits at the server's wish: the wish stands.
         self.schedule.wanted_at = None;
@@ -241,7 +243,11 @@ impl Engine {
         {
             database.meta.last_sync = self.now.wall_ms;
         }
-        let ok = run.held == 0 && !run.put_off;
+        let staged = self
+            .database
+            .as_ref()
+            .is_none_or(|database| database.own_batches().next().is_some());
+        let ok = run.held == 0 && !run.put_off && !run.left && !staged;
         self.end(run, ok);
         if self.schedule.recovery_at.is_some() {
             // Nothing was sent: whether the server is there is not known yet.
@@ -263,8 +269,10 @@ impl Engine {
             self.schedule.throttle_until = now.saturating_add(self.config.throttle_ms);
         }
         self.schedule.periodic_at = Some(now.saturating_add(self.config.periodic_ms));
-        for call in run.calls {
-            self.resolve(call, ok);
+        // A backup is of everything: nothing of before may be held either.
+        let held = self.own_held().next().is_some();
+        for (call, wish) in run.calls {
+            self.resolve(call, ok && !(held && wish == Wish::Backup));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::interface::Now;
 use crate::schedule::TimerReason;
+use crate::staged::Held;
 use crate::status::{DisabledReason, Phase, Progress, Status};
 
 use super::{Engine, Life};
@@ -12,15 +13,6 @@ impl Engine {
     pub fn status(&self, now: Now) -> Status {
         let database = self.database.as_ref();
         let counts = database.map_or_else(Default::default, |database| database.counts());
-        let own = |held: &&crate::staged::Held| {
-            database.is_some_and(|database| Some(held.owner) == database.meta.owner)
-        };
-        let held = || {
-            database
-                .into_iter()
-                .flat_map(|it| it.held.values())
-                .filter(own)
-        };
         let disabled_reason = self.disabled_reason();
         let next = self
             .poll_timeout()
@@ -39,8 +31,8 @@ impl Engine {
             phase: self.phase(now),
             pending: counts.pending,
             waiting: counts.waiting,
-            held: held().count() as u64,
-            conflicts: held().filter(|held| held.conflict).count() as u64,
+            held: self.own_held().count() as u64,
+            conflicts: self.own_held().filter(|held| held.conflict).count() as u64,
             progress: self.progress(),
             next_attempt_at: next.map(|(at, _)| now.wall_ms + at.saturating_sub(now.monotonic_ms)),
             last_error: self.last_error.clone(),
@@ -49,6 +41,16 @@ impl Engine {
             is_online: self.session.online,
             storage: self.storage,
         }
+    }
+
+    /// The operations of the current owner that are held.
+    pub(super) fn own_held(&self) -> impl Iterator<Item = &Held> {
+        let owner = self.database.as_ref().map(|database| database.meta.owner);
+        let held = self
+            .database
+            .iter()
+            .flat_map(|database| database.held.values());
+        held.filter(move |held| owner == Some(Some(held.owner)))
     }
 
     fn disabled_reason(&self) -> Option<DisabledReason> {

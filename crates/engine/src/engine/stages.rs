@@ -129,7 +129,8 @@ impl Engine {
         }
         let took = fold.took_any();
         if let Some(run) = &mut self.run {
-            run.drained = !took || (end && !fold.left_any());
+            run.left = fold.left_any();
+            run.drained = !took || (end && !run.left);
         }
         if took {
             self.prepare(reading.stage);
