@@ -196,6 +196,43 @@ test('an upgrade is captured from installTidesync on; removed stores leave their
   })
 })
 
+test('a later upgrade that installs first is captured whole, and cannot see our stores', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const result = await app.evaluate(async (m) => {
+    const first = await m.openTracked('app')
+    await m.inTransaction(first, 'inline', (tx) => tx.objectStore('inline').put({ id: 1 }))
+    first.close()
+    const second = await m.openDatabase('app', 2, (db, tx) => {
+      m.installTidesync(db, tx, { tables: [] })
+      tx.objectStore('inline').put({ id: 1, migrated: true })
+      for (const name of db.objectStoreNames) {
+        if (name !== 'inline') db.deleteObjectStore(name)
+      }
+      db.createObjectStore('new').put('unseen', 1)
+      m.installTidesync(db, tx)
+      tx.objectStore('new').put('seen', 2)
+    })
+    return {
+      tables: m.attach(second).tables,
+      inline: await m.readOperations(second, 'inline'),
+      fresh: await m.readOperations(second, 'new'),
+      parked: second.transaction('tidesync.log.outside') !== null,
+    }
+  })
+  expect(result).toEqual({
+    tables: ['inline', 'new'],
+    inline: [
+      { kind: 0, key: 1, value: { id: 1 } },
+      { kind: 0, key: 1, value: { id: 1, migrated: true } },
+    ],
+    fresh: [{ kind: 0, key: 2, value: 'seen' }],
+    parked: true,
+  })
+})
+
 test('installTidesync is strict about where and what, and uninstallTidesync takes all away', async ({
   page,
   origin,

@@ -6,15 +6,23 @@ import { allStores, recorderOf, recordUpgrade, unwrap } from './patch'
 
 /** What is tracked. */
 export interface InstallOptions {
-  /** Tables to track; by default every object store there is. Tables that are tracked already stay so. */
+  /** Tables to track; by default every object store there is, with an empty list none more. Tables that are tracked already stay so. */
   readonly tables?: readonly string[]
 }
 
 /**
  * Makes the database ready to be synced: a log store for each table, and the engine's stores. Call it in
- * `onupgradeneeded`, after the app's own upgrade; from then on the upgrade transaction is captured too. Calling it
- * again, in the same upgrade or a later one, adds what is missing. Logs of stores that are gone stay, so that
- * what they hold is not lost.
+ * `onupgradeneeded`. Calling it again, in the same upgrade or in a later one, adds what is missing and changes nothing
+ * else, so an upgrade may call it twice:
+ *
+ * - First, with `tables: []`, before the upgrade touches a record or a store. From then on what the upgrade writes to
+ *   tables that are tracked already is captured, and our stores do not show in `objectStoreNames`. Before it, neither is
+ *   so: a migration of records would be known to no log, and a loop that deletes every store that there is would delete
+ *   our logs too, with every change in them that was not sent yet.
+ * - Last, if the upgrade adds stores that are to be tracked: only stores that exist can be. Records that the upgrade has
+ *   put into them before are not captured; the engine finds them when it scans the table.
+ *
+ * Logs of stores that are gone stay, so that what they hold is not lost.
  * @throws TidesyncError `not-upgrading` outside of an upgrade, `unknown-table` for a table that does not exist.
  */
 export function installTidesync(
