@@ -403,3 +403,31 @@ test('idb that is first used while a commit waits iterates ever after', async ({
   })
   expect(result).toEqual({ outcome: [3, 'complete'], keys: 3 })
 })
+
+test('accessor properties run as often as is documented', async ({ page, origin }) => {
+  const app = await openModule<Fixture>(page, origin)
+  const counts = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    const runs = { plain: 0, typed: 0, key: 0 }
+    const counted = (name: keyof typeof runs, value: unknown): PropertyDescriptor => ({
+      enumerable: true,
+      get: () => {
+        runs[name] += 1
+        return value
+      },
+    })
+    await m.inTransaction(db, ['outside', 'inline'], (tx) => {
+      const outside = tx.objectStore('outside')
+      outside.put(Object.defineProperties({}, { n: counted('plain', 1) }), 1)
+      outside.put(Object.defineProperties({}, { n: counted('typed', new Date(1)) }), 2)
+      tx.objectStore('inline').put(
+        Object.defineProperties(
+          {},
+          { id: counted('key', 1), when: { value: new Date(1), enumerable: true } },
+        ),
+      )
+    })
+    return runs
+  })
+  expect(counts).toEqual({ plain: 3, typed: 4, key: 5 })
+})

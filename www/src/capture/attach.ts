@@ -30,7 +30,8 @@ const closeListeners = new Set<CloseListener>()
 
 /**
  * Captures every write of `database`, raw or wrapped by `idb`, from its next transaction on. Calling it again for
- * the same connection gives the same attachment. Accessor properties of stored values run twice.
+ * the same connection gives the same attachment. Accessor properties of a stored value run up to four times: once for
+ * the browser, and two or three times for the log; those of its inline key once more. They must give the same each time.
  * @throws TidesyncError `not-installed` where {@link installTidesync} has not run in an upgrade.
  */
 export function attach(database: IDBDatabase): Attachment {

@@ -14,8 +14,9 @@ export interface Snapshot {
 const REFERENCE: Snapshot = { kind: Kind.putReference, value: undefined, size: 0 }
 
 /**
- * Takes the snapshot of a value that IndexedDB has just accepted. Accessor properties run once more here.
- * What cannot be taken a second time is logged by reference: staging then reads what was stored.
+ * Takes the snapshot of a value that IndexedDB has just accepted. Accessor properties run again here: twice when
+ * the value is plain JSON, else up to three times. What cannot be taken again is logged by reference: staging then
+ * reads what was stored.
  */
 export function snapshot(value: unknown): Snapshot {
   try {
