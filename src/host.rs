@@ -89,7 +89,7 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub(crate) fn counts(this: &WalkedRows) -> Vec<u32>;
 
-    /// What the operations are: 0 put, 1 delete, 2 delete a range, 3 clear.
+    /// What the operations are: 0 put, 1 delete, 2 delete a range, 3 clear, 4 put by reference.
     #[wasm_bindgen(method, getter)]
     pub(crate) fn kinds(this: &WalkedRows) -> Vec<u8>;
 
@@ -97,7 +97,7 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub(crate) fn lids(this: &WalkedRows) -> String;
 
-    /// For a put the size of its wire form (0 unknown); for a range its shape, see `reader`.
+    /// For a put about the size of its wire form; for a range its shape, see `reader`.
     #[wasm_bindgen(method, getter)]
     pub(crate) fn numbers(this: &WalkedRows) -> Vec<u32>;
 
@@ -127,7 +127,8 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub(crate) fn bytes(this: &WireForms) -> Uint8Array;
 
-    /// Where each ends; -1 for a record that is gone, -2 for a value that has no wire form.
+    /// Where each ends; -1 for a record that is gone, -2 for a value that has no wire
+    /// form, -3 for a slot that is not known.
     #[wasm_bindgen(method, getter)]
     pub(crate) fn ends(this: &WireForms) -> Vec<f64>;
 

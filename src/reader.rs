@@ -177,11 +177,12 @@ fn ops<'a>(
     let shapes = walked.kinds().into_iter().zip(walked.numbers());
     let mut lid = move || lids.next().unwrap_or_default().to_owned();
     shapes.map(move |(kind, number)| match kind {
-        0 => {
+        0 | 4 => {
             let put = LogOp::Put {
                 lid: lid(),
                 slot: Slot(slot),
                 bytes: number,
+                reference: kind == 4,
             };
             slot += 1;
             put
@@ -315,18 +316,24 @@ pub(crate) async fn prepare(
     let forms = host.prepare(&slots);
     Ok(Prepared {
         bytes: forms.bytes().to_vec(),
-        values: prepared_values(&forms),
+        values: prepared_values(&forms)?,
         pages,
     })
 }
 
-fn prepared_values(forms: &WireForms) -> Vec<PreparedValue> {
+fn prepared_values(forms: &WireForms) -> Result<Vec<PreparedValue>, StorageError> {
     const GONE: f64 = -1.0;
+    const MISSING: f64 = -3.0;
+    let ends = forms.ends();
+    if ends.contains(&MISSING) {
+        return Err(StorageError::Other {
+            name: "ValueMissing".to_owned(),
+        });
+    }
     let refusals = forms.refusals();
     let mut refusals = refusals.split('\0').map(str::to_owned);
     let mut next = move || refusals.next().unwrap_or_default();
-    let ends = forms.ends().into_iter();
-    ends.map(|end| {
+    let values = ends.into_iter().map(|end| {
         if end >= 0.0 {
             PreparedValue::Wire { end: offset(end) }
         } else if end == GONE {
@@ -337,8 +344,8 @@ fn prepared_values(forms: &WireForms) -> Vec<PreparedValue> {
                 path: next(),
             }
         }
-    })
-    .collect()
+    });
+    Ok(values.collect())
 }
 
 fn offset(end: f64) -> u32 {

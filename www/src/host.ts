@@ -18,9 +18,14 @@ const OP_PUT = 0
 const OP_DELETE = 1
 const OP_RANGE = 2
 const OP_CLEAR = 3
+const OP_REFERENCE = 4
 
 const GONE = -1
 const UNSENDABLE = -2
+const MISSING = -3
+
+/** As which a value counts in a budget whose size is not known: no small one is logged so. */
+const UNKNOWN_BYTES = 16 * 1024
 
 /** Bodies below this are sent as they are: compressing them saves nothing. */
 const COMPRESS_FROM_CHARS = 1024
@@ -104,10 +109,10 @@ export class Values {
         addOp(kinds, lids, numbers, OP_PUT, encodeKey(key as IDBValidKey), extra)
       } else if (kind === Kind.putTyped) {
         this.#keep({ kind: 'value', value: row.typed?.[extra], table })
-        addOp(kinds, lids, numbers, OP_PUT, encodeKey(key as IDBValidKey), 0)
+        addOp(kinds, lids, numbers, OP_PUT, encodeKey(key as IDBValidKey), UNKNOWN_BYTES)
       } else if (kind === Kind.putReference) {
         this.#keep({ kind: 'reference', table, key: key as IDBValidKey })
-        addOp(kinds, lids, numbers, OP_PUT, encodeKey(key as IDBValidKey), 0)
+        addOp(kinds, lids, numbers, OP_REFERENCE, encodeKey(key as IDBValidKey), UNKNOWN_BYTES)
       } else if (kind === Kind.delete) {
         addOp(kinds, lids, numbers, OP_DELETE, encodeKey(key as IDBValidKey), 0)
       } else if (kind === Kind.deleteRange) {
@@ -132,6 +137,7 @@ export class Values {
       const json = snapshotJson(value)
       if (json === undefined) {
         this.#keep({ kind: 'value', value, table })
+        numbers[index] = UNKNOWN_BYTES
       } else {
         this.#keep({ kind: 'json', json, table })
         numbers[index] = json.length
@@ -150,9 +156,11 @@ export class Values {
     const kept = new Map<number, Held>()
     const references: { slot: number; table: string; key: IDBValidKey }[] = []
     for (const slot of slots) {
-      const held = this.#slots.get(slot) ?? { kind: 'gone' }
-      kept.set(slot, held)
-      if (held.kind === 'reference') {
+      const held = this.#slots.get(slot)
+      if (held !== undefined) {
+        kept.set(slot, held)
+      }
+      if (held?.kind === 'reference') {
         references.push({ slot, table: held.table, key: held.key })
       }
     }
@@ -179,7 +187,10 @@ export class Values {
     const refusals: string[] = []
     const marks = Array.from(slots, (slot) => {
       const held = this.#slots.get(slot)
-      if (held === undefined || held.kind === 'gone' || held.kind === 'reference') {
+      if (held === undefined || held.kind === 'reference') {
+        return MISSING
+      }
+      if (held.kind === 'gone') {
         return GONE
       }
       const form = this.#wireForm(held)

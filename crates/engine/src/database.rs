@@ -163,6 +163,14 @@ impl Database {
         side.hint(ids.into_iter());
     }
 
+    /// Whether an operation of somebody else is held of a record.
+    pub(crate) fn is_held_of_another(&self, table: &str, lid: &str) -> bool {
+        let owner = self.meta.owner;
+        self.held
+            .values()
+            .any(|held| Some(held.owner) != owner && held.lid == lid && held.table == table)
+    }
+
     /// The counts of a status.
     pub(crate) fn counts(&self) -> Counts {
         if !self.indexed {

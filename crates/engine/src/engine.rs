@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use crate::breaker::Breaker;
 use crate::config::Config;
 use crate::database::{Change, Database};
-use crate::interface::{Call, Effect, Input, LogLevel, Now, Task};
+use crate::interface::{Call, Effect, Input, LogLevel, Now, Prepared, Task};
 use crate::rng::Rng;
 use crate::schedule::{Schedule, TimerReason};
 use crate::settle::Settling;
@@ -94,6 +94,8 @@ enum Step {
     Index,
     Read(Reading),
     Prepare(Box<Stage>),
+    /// The log is read up to what a record read by reference can have seen.
+    References(Box<(Stage, Prepared)>),
     Commit(Box<Change>),
     Scan(Scanning),
     /// The log is read up to what a scanned page can have seen.
@@ -217,7 +219,7 @@ impl Engine {
             }
             Input::Prepared { task, outcome } => {
                 if let Some((step, prepared)) = self.answered(task, outcome) {
-                    self.prepared(step, &prepared);
+                    self.prepared(step, prepared);
                 }
             }
             Input::Committed { task, outcome } => {

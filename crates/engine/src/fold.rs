@@ -16,12 +16,27 @@ use crate::sorted::{SortedMap, SortedSet};
 pub(crate) struct Latest {
     /// What it became; none for removed.
     pub(crate) value: Option<(Slot, u32)>,
+    /// The row, where only the key was logged: the value is what the record became since.
+    pub(crate) reference: Option<u64>,
     /// When, by the device's wall clock.
     pub(crate) at_ms: u64,
     /// How many changes it stands for.
     pub(crate) changes: u32,
     /// Its place in the order in which changes were made.
     pub(crate) order: u64,
+}
+
+impl Latest {
+    /// The record was removed.
+    pub(crate) fn removed(at_ms: u64, order: u64) -> Self {
+        Self {
+            value: None,
+            reference: None,
+            at_ms,
+            changes: 1,
+            order,
+        }
+    }
 }
 
 /// A row that was taken.
@@ -163,7 +178,7 @@ impl TableFold {
             changes: row.ops.len() as u64,
             lids: index::lids(&row).map(str::to_owned).collect(),
         });
-        let at_ms = row.at_ms;
+        let (number, at_ms) = (row.row, row.at_ms);
         let mut bytes = 0;
         if is_wide(&row) {
             self.wide = Some(Wide {
@@ -179,11 +194,17 @@ impl TableFold {
                     lid,
                     slot,
                     bytes: size,
+                    reference,
                 } => {
                     bytes += u64::from(size);
-                    self.change(lid, Some((slot, size)), at_ms, *order);
+                    let latest = Latest {
+                        value: Some((slot, size)),
+                        reference: reference.then_some(number),
+                        ..Latest::removed(at_ms, *order)
+                    };
+                    self.change(lid, latest);
                 }
-                LogOp::Delete { lid } => self.change(lid, None, at_ms, *order),
+                LogOp::Delete { lid } => self.change(lid, Latest::removed(at_ms, *order)),
                 LogOp::DeleteRange {
                     lower,
                     upper,
@@ -210,17 +231,10 @@ impl TableFold {
         bytes
     }
 
-    fn change(&mut self, lid: String, value: Option<(Slot, u32)>, at_ms: u64, order: u64) {
-        let changes = self.records.get(&lid).map_or(0, |latest| latest.changes) + 1;
-        self.records.insert(
-            lid,
-            Latest {
-                value,
-                at_ms,
-                changes,
-                order,
-            },
-        );
+    fn change(&mut self, lid: String, latest: Latest) {
+        let before = self.records.get(&lid).map_or(0, |latest| latest.changes);
+        let changes = before + latest.changes;
+        self.records.insert(lid, Latest { changes, ..latest });
     }
 
     fn remove(&mut self, span: Span, at_ms: u64, order: u64) {
@@ -228,10 +242,8 @@ impl TableFold {
             if latest.value.is_some() && span.contains(lid) {
                 let changes = latest.changes;
                 *latest = Latest {
-                    value: None,
-                    at_ms,
                     changes,
-                    order,
+                    ..Latest::removed(at_ms, order)
                 };
             }
         }

@@ -86,6 +86,12 @@ impl Index {
         self.records.contains_key(&id)
     }
 
+    /// Whether a record was changed by a row behind `row`, or by one whose place is not known.
+    pub(crate) fn is_changed_after(&self, id: Id, row: u64) -> bool {
+        let marks = self.records.get(&id);
+        marks.is_some_and(|marks| marks.row > row || marks.hints != [0, 0] || marks.staged)
+    }
+
     /// A transaction has committed with these changes.
     pub(crate) fn hint(&mut self, ids: impl Iterator<Item = Id>) {
         for id in ids {

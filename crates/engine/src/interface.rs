@@ -377,8 +377,10 @@ pub enum LogOp {
         lid: String,
         /// Its value.
         slot: Slot,
-        /// About how many bytes its wire form has; 0 where that is not known yet.
+        /// About how many bytes its wire form has; a guess where that is not known yet.
         bytes: u32,
+        /// Whether only its key was logged: the value is read from the record when it is staged.
+        reference: bool,
     },
     /// The record was removed.
     Delete {
@@ -447,7 +449,7 @@ pub enum PreparedValue {
         /// The offset.
         end: u32,
     },
-    /// Logged by reference, and the record is gone: a later row says so.
+    /// Logged by reference, and the record is gone.
     Gone,
     /// It has no wire form.
     Unsendable {

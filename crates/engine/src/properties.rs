@@ -49,6 +49,7 @@ fn rows(changes: &[Vec<Change>]) -> Vec<LogRow> {
                 lid: lid(*key),
                 slot: Slot(slot),
                 bytes: 10,
+                reference: false,
             },
             Change::Delete(key) => LogOp::Delete { lid: lid(*key) },
             Change::Range(lower, upper) => LogOp::DeleteRange {

@@ -21,6 +21,9 @@ use crate::staged::{Batch, Held, StagedOp};
 /// How many pages of the shadow one portion of a removed range looks at.
 const PORTION_PAGES: u32 = 8;
 
+/// The code of a change whose value was lost to another user's.
+const OVERWRITTEN: &str = "overwritten";
+
 /// Changes on their way to being staged.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stage {
@@ -106,6 +109,13 @@ impl Stage {
             self.slots.extend(latest.value.map(|(slot, _)| slot));
         }
         self.pages = database.missing_pages(pages);
+    }
+
+    /// Whether values were read that may be younger than the rows that logged them.
+    pub(crate) fn has_references(&self) -> bool {
+        let tables = self.fold.tables.values();
+        let mut records = tables.flat_map(|fold| fold.records.values());
+        records.any(|latest| latest.reference.is_some())
     }
 
     /// Works out the transaction that stages everything. The pages are in memory.
@@ -194,13 +204,7 @@ fn removed(
             let alive = !entry.deleted && Some(entry.owner) == database.meta.owner;
             let within = || wide.spans.iter().any(|span| span.contains(lid));
             if alive && !named.contains_key(lid) && within() {
-                let latest = Latest {
-                    value: None,
-                    at_ms: wide.at_ms,
-                    changes: 1,
-                    order: 0,
-                };
-                gone.push((lid.clone(), latest));
+                gone.push((lid.clone(), Latest::removed(wide.at_ms, 0)));
             }
         }
     }
@@ -285,6 +289,10 @@ impl<'a, 'b> Writer<'a, 'b> {
         found: bool,
     ) {
         let made = match latest.value {
+            _ if self.is_overwritten(table, lid, latest) => Err(Skip::Unsendable {
+                code: OVERWRITTEN.to_owned(),
+                message: "another user has changed the record since".to_owned(),
+            }),
             None => self.delete(table, lid, latest),
             Some((slot, _)) => match values.get(&slot) {
                 Some((PreparedValue::Wire { .. }, bytes)) => {
@@ -294,8 +302,8 @@ impl<'a, 'b> Writer<'a, 'b> {
                     code: code.clone(),
                     message: path.clone(),
                 }),
-                // Logged by reference and gone: the row that removed it says the rest.
-                Some((PreparedValue::Gone, _)) | None => Err(Skip::Nothing),
+                Some((PreparedValue::Gone, _)) => self.gone(table, lid, latest),
+                None => Err(Skip::Nothing),
             },
         };
         match made {
@@ -308,6 +316,31 @@ impl<'a, 'b> Writer<'a, 'b> {
     fn entry(&self, table: &str, lid: &str) -> Option<Entry> {
         let page = self.database.page_id(table, lid);
         self.change.page(self.database, &page)?.get(lid).cloned()
+    }
+
+    /// Whether what a put by reference would send may be another user's value.
+    fn is_overwritten(&self, table: &str, lid: &str, latest: &Latest) -> bool {
+        latest.reference.is_some_and(|row| {
+            let id = self.database.id(table, lid);
+            let entry = self.entry(table, lid);
+            self.database.others.is_changed_after(id, row)
+                || entry.is_some_and(|entry| entry.owner != self.owner)
+                || self.database.is_held_of_another(table, lid)
+        })
+    }
+
+    /// Logged by reference, and the record is gone: so it is to be for the server, where that has
+    /// it. The row that removed it, if there is one, says the same.
+    fn gone(&mut self, table: &str, lid: &str, latest: &Latest) -> Result<Ready, Skip> {
+        let alive = |entry: Entry| !entry.deleted && entry.owner == self.owner;
+        if !self.entry(table, lid).is_some_and(alive) {
+            return Err(Skip::Nothing);
+        }
+        let removed = Latest {
+            changes: latest.changes,
+            ..Latest::removed(latest.at_ms, latest.order)
+        };
+        self.delete(table, lid, &removed)
     }
 
     /// The version that a change was made on.

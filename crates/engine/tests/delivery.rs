@@ -701,6 +701,59 @@ fn a_backup_is_not_confirmed_while_a_change_is_held() {
     assert_eq!(world.resolved[&call], false);
 }
 
+/// Alice's large value, which bob changes before it is staged.
+fn overwritten_by_bob(bob: Row) -> World {
+    let mut world = started();
+    world.write(FILES, Row::default().put_ref("a", "\"alice\""));
+    world.sign_in(Some("bob"));
+    world.write(FILES, bob);
+    world
+}
+
+#[test]
+fn a_value_logged_by_reference_is_not_sent_when_another_user_changed_it() {
+    for bob_syncs in [false, true] {
+        for bob in [
+            Row::default().put("a", "\"bob\""),
+            Row::default().delete("a"),
+        ] {
+            let mut world = overwritten_by_bob(bob);
+            world.run(if bob_syncs { 20_000 } else { 0 });
+            world.sign_in(Some("alice"));
+            world.run(20_000);
+            assert_eq!(world.server.values("alice", FILES), []);
+            let codes: Vec<_> = world.disk.held.values().map(|it| &it.1.code).collect();
+            assert_eq!(codes, ["overwritten"]);
+        }
+    }
+}
+
+#[test]
+fn a_value_logged_by_reference_after_another_users_change_is_sent() {
+    let mut world = started();
+    world.sign_in(Some("bob"));
+    world.put(FILES, "a", "\"bob\"");
+    world.sign_in(Some("alice"));
+    world.write(FILES, Row::default().put_ref("a", "\"alice\""));
+    world.run(20_000);
+    assert_eq!(world.server.values("alice", FILES).len(), 1);
+}
+
+#[test]
+fn a_value_logged_by_reference_that_is_gone_removes_what_the_server_has() {
+    let mut world = started();
+    world.put(FILES, "a", "1");
+    world.run(20_000);
+    world.write(FILES, Row::default().put_ref("a", "2"));
+    world.write(FILES, Row::default().put_ref("b", "2"));
+    world
+        .disk
+        .change(FILES, &Row::default().delete("a").delete("b"));
+    world.run(20_000);
+    assert_eq!(world.sent.last().map(|sent| sent.ops), Some(1));
+    world.assert_synced("alice");
+}
+
 #[test]
 fn a_backup_of_a_second_user_takes_nothing_of_the_first() {
     let mut world = started();

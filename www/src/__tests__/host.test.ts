@@ -75,7 +75,11 @@ describe('the wire forms of values', () => {
 
   it('reads what is logged by its key, and says when the record is gone', () => {
     const host = values()
-    host.walk('notes', [row(1, { ops: [2, 'a', 0, 2, 'b', 0] })])
+    const walked = host.walk('notes', [row(1, { ops: [2, 'a', 0, 2, 'b', 0] })])
+    expect([Array.from(walked.kinds), Array.from(walked.numbers)]).toEqual([
+      [4, 4],
+      [16_384, 16_384],
+    ])
     expect(host.references(Uint32Array.of(0, 1))).toEqual([
       { slot: 0, table: 'notes', key: 'a' },
       { slot: 1, table: 'notes', key: 'b' },
@@ -95,18 +99,18 @@ describe('the wire forms of values', () => {
     expect(texts(host, [0, 1])).toEqual(['{"t":"x","meta":{}}', '{"meta":{},"at":["~date",1]}'])
   })
 
-  it('forgets every value that is not asked for', () => {
+  it('forgets every value that is not asked for, and takes no such slot for a gone record', () => {
     const host = values()
     host.walk('notes', [row(1, { ops: [0, 'a', 1, 0, 'b', 1], json: '12' })])
     host.references(Uint32Array.of(1))
-    expect(texts(host, [0, 1])).toEqual([-1, '2'])
+    expect(texts(host, [0, 1])).toEqual([-3, '2'])
   })
 
   it('keeps a page of records by slot', () => {
     const host = values()
     const page = host.scan('notes', ['a', 'b'], [{ n: 1 }, new Map()])
     expect(page.lids).toBe('sa\0sb')
-    expect(Array.from(page.numbers)).toEqual([7, 0])
+    expect(Array.from(page.numbers)).toEqual([7, 16_384])
     host.references(Uint32Array.of(page.firstSlot, page.firstSlot + 1))
     expect(texts(host, [0, 1])).toEqual(['{"n":1}', '["~map"]'])
   })

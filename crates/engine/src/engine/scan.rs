@@ -110,17 +110,11 @@ impl Engine {
             !database.own.contains(id) && !database.others.contains(id)
         });
         let found = untouched.map(|record| {
-            let value = Some((record.slot, record.bytes));
-            (
-                table.clone(),
-                record.lid,
-                Latest {
-                    value,
-                    at_ms,
-                    changes: 1,
-                    order: 0,
-                },
-            )
+            let latest = Latest {
+                value: Some((record.slot, record.bytes)),
+                ..Latest::removed(at_ms, 0)
+            };
+            (table.clone(), record.lid, latest)
         });
         let mut stage = Stage {
             found: found.collect(),

@@ -83,6 +83,10 @@ impl Engine {
                 self.index(&chunk);
                 self.scan_log_read(scanning, end);
             }
+            Step::References(stage) => {
+                self.index(&chunk);
+                self.references_checked(stage, end);
+            }
             Step::Read(reading) => self.fold(reading, chunk, end),
             Step::Load
             | Step::Prepare(_)
@@ -153,9 +157,26 @@ impl Engine {
         self.ask(step, |task| Effect::Prepare { task, slots, pages });
     }
 
-    pub(super) fn prepared(&mut self, step: Step, prepared: &Prepared) {
+    /// Rows that a record read by reference may have seen are known before it is staged: it may
+    /// be another user's by now.
+    fn references_checked(&mut self, stage: Box<(Stage, Prepared)>, end: bool) {
+        if end {
+            let (stage, prepared) = *stage;
+            return self.staged(stage, &prepared);
+        }
+        let Some(database) = &self.database else {
+            return;
+        };
+        let after = self.all_tables(&database.indexed_to);
+        self.read_log(Step::References(stage), after);
+    }
+
+    pub(super) fn prepared(&mut self, step: Step, prepared: Prepared) {
         match step {
-            Step::Prepare(stage) => self.staged(*stage, prepared),
+            Step::Prepare(stage) => {
+                let end = !stage.has_references();
+                self.references_checked(Box::new((*stage, prepared)), end);
+            }
             Step::Pages(mut settling) => {
                 let ids = std::mem::take(&mut settling.pages);
                 let Some(database) = self.database.as_mut() else {
@@ -170,6 +191,7 @@ impl Engine {
             Step::Load
             | Step::Index
             | Step::Read(_)
+            | Step::References(_)
             | Step::Commit(_)
             | Step::Scan(_)
             | Step::ScanLog(_)

@@ -11,6 +11,9 @@ use tidesync_engine::interface::{
 };
 use tidesync_protocol::key::Key;
 
+/// As which a value counts whose size is not known.
+const UNKNOWN_BYTES: u32 = 16 * 1024;
+
 /// What a transaction of the app does to one table.
 #[derive(Debug, Clone, Default)]
 pub struct Row {
@@ -319,6 +322,7 @@ impl Disk {
                     lid,
                     slot: self.slot(Held::Value(value)),
                     bytes,
+                    reference: false,
                 }
             }
             Op::PutRef(lid, _) => {
@@ -326,13 +330,15 @@ impl Disk {
                 LogOp::Put {
                     lid,
                     slot,
-                    bytes: 0,
+                    bytes: UNKNOWN_BYTES,
+                    reference: true,
                 }
             }
             Op::PutOdd(lid) => LogOp::Put {
                 lid,
                 slot: self.slot(Held::Odd),
-                bytes: 0,
+                bytes: UNKNOWN_BYTES,
+                reference: false,
             },
             Op::Delete(lid) => LogOp::Delete { lid },
             Op::Range(lower, upper) => LogOp::DeleteRange {
@@ -369,7 +375,7 @@ impl Disk {
         let page = behind.iter().take(most).cloned();
         let records: Vec<ScanRecord> = page
             .map(|(lid, value)| {
-                let bytes = value.as_ref().map_or(0, String::len) as u32;
+                let bytes = value.as_ref().map_or(UNKNOWN_BYTES, |it| it.len() as u32);
                 ScanRecord {
                     lid,
                     slot: self.slot(value.map_or(Held::Odd, Held::Value)),
