@@ -593,6 +593,36 @@ fn the_first_scan_uploads_what_was_there_once_and_goes_on_after_a_reload() {
 }
 
 #[test]
+fn the_first_scan_takes_nothing_of_another_user() {
+    let mut config = config();
+    config.batch_ops_max = 1;
+    let mut world = World::with(config, Disk::new(&[FILES]));
+    for key in ["a", "b"] {
+        world.disk.change(FILES, &Row::default().put(key, "1"));
+    }
+    world.server.fault = Some(Fault::Network);
+    world.start();
+    world.run(3_000);
+    world.server.fault = None;
+    world.server.rejects.insert("sz".to_owned());
+    world.sign_in(Some("bob"));
+    world.put(FILES, "z", "\"bob\"");
+    world.run(10_000);
+    assert_eq!(world.disk.held.len(), 1);
+    // A table that is tracked from now on has records of both.
+    world.disk.tables.extend(Disk::new(&["later"]).tables);
+    world.disk.change("later", &Row::default().put("y", "1"));
+    world.server.rejects.clear();
+    world.user = Some("alice".to_owned());
+    world.token = Some("alice".to_owned());
+    world.start();
+    world.run(70_000);
+    let sent = [("sa", "1"), ("sb", "1")].map(|(lid, value)| (lid.to_owned(), value.to_owned()));
+    assert_eq!(world.server.values("alice", FILES), sent);
+    assert_eq!(world.server.values("alice", "later"), []);
+}
+
+#[test]
 fn the_first_scan_can_be_declined() {
     let config = tidesync_engine::Config {
         initial: Initial::Ignore,

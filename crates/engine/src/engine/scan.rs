@@ -60,7 +60,8 @@ impl Engine {
         Some((table.to_owned(), after, true))
     }
 
-    /// The table whose first scan is due. It is the first owner's: nobody else's data was here.
+    /// The table whose first scan is due. It is the first owner's, and begins while nobody else's
+    /// data can be here.
     pub(super) fn first_scan(&self) -> Option<(&str, &ScanMark)> {
         let meta = &self.database.as_ref()?.meta;
         if meta.owner != Some(0) {
@@ -69,7 +70,12 @@ impl Engine {
         let tables = self.database.iter().flat_map(|database| &database.tables);
         let marks = tables
             .filter_map(|table| Some((table.name.as_str(), &meta.tables.get(&table.name)?.scan)));
-        marks.into_iter().find(|(_, mark)| **mark != ScanMark::Done)
+        let alone = meta.owners.len() == 1;
+        marks.into_iter().find(|(_, mark)| match mark {
+            ScanMark::New => alone,
+            ScanMark::After(_) => true,
+            ScanMark::Done => false,
+        })
     }
 
     pub(super) fn scanned(&mut self, step: Step, page: ScanPage) {
@@ -107,7 +113,8 @@ impl Engine {
         let looked_at = page.records.len() as u64;
         let untouched = page.records.into_iter().filter(|record| {
             let id = database.id(&table, &record.lid);
-            !database.own.contains(id) && !database.others.contains(id)
+            let held = database.is_held_of_another(&table, &record.lid);
+            !held && !database.own.contains(id) && !database.others.contains(id)
         });
         let found = untouched.map(|record| {
             let latest = Latest {
