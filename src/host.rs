@@ -1,10 +1,18 @@
 //! What the shell asks of TypeScript: the loops over records, the token, and news for the app.
 //!
 //! Lists cross in one piece: texts joined by U+0000, which no key text contains; numbers as typed
-//! arrays.
+//! arrays. A callback that throws counts as a failure of storage: the engine loads anew.
 
 use js_sys::{Array, Promise, Uint8Array};
+use tidesync_engine::interface::StorageError;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+/// What the engine is told of a callback that threw. What was thrown may quote user data.
+pub(crate) fn host_error(_: JsValue) -> StorageError {
+    StorageError::Other {
+        name: "HostFailed".to_owned(),
+    }
+}
 
 #[wasm_bindgen]
 extern "C" {
@@ -31,34 +39,44 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn closed(this: &Host);
 
-    /// Turns log rows into operations and keeps their values by slot.
-    #[wasm_bindgen(method)]
-    pub(crate) fn walk(this: &Host, table: &str, rows: &Array) -> WalkedRows;
+    /// Turns log rows into operations; keeps their values by slot where `keep` says so.
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn walk(
+        this: &Host,
+        table: &str,
+        rows: &Array,
+        keep: bool,
+    ) -> Result<WalkedRows, JsValue>;
 
     /// The same for a page of a table's records.
-    #[wasm_bindgen(method)]
-    pub(crate) fn scan(this: &Host, table: &str, keys: &Array, values: &Array) -> ScannedRecords;
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn scan(
+        this: &Host,
+        table: &str,
+        keys: &Array,
+        values: &Array,
+    ) -> Result<ScannedRecords, JsValue>;
 
     /// The key that a text stands for.
-    #[wasm_bindgen(method)]
-    pub(crate) fn key(this: &Host, text: &str) -> JsValue;
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn key(this: &Host, text: &str) -> Result<JsValue, JsValue>;
 
     /// Forgets every value but those of `slots`, and gives back which of these are to be read from
     /// the app's stores: `[{slot, table, key}]`.
-    #[wasm_bindgen(method)]
-    pub(crate) fn references(this: &Host, slots: &[u32]) -> Array;
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn references(this: &Host, slots: &[u32]) -> Result<Array, JsValue>;
 
     /// Gives a value that `references` asked for; undefined when the record is gone.
-    #[wasm_bindgen(method)]
-    pub(crate) fn supply(this: &Host, slot: u32, value: &JsValue);
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn supply(this: &Host, slot: u32, value: &JsValue) -> Result<(), JsValue>;
 
     /// The wire forms of the values.
-    #[wasm_bindgen(method)]
-    pub(crate) fn prepare(this: &Host, slots: &[u32]) -> WireForms;
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn prepare(this: &Host, slots: &[u32]) -> Result<WireForms, JsValue>;
 
     /// Texts of operations: each head (joined by U+0000), the wire form behind its slot, `}`.
-    #[wasm_bindgen(method)]
-    pub(crate) fn splice(this: &Host, heads: &str, slots: &[u32]) -> Array;
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn splice(this: &Host, heads: &str, slots: &[u32]) -> Result<Array, JsValue>;
 
     /// The body of a push, compressed where that pays: a promise of `{body, encoding?}`.
     #[wasm_bindgen(method)]

@@ -11,7 +11,7 @@ use wasm_bindgen::JsValue;
 
 use crate::{
     connection::{Connection, SHADOW, log_of, storage_error},
-    host::{Host, WalkedRows, WireForms},
+    host::{Host, WalkedRows, WireForms, host_error},
     object::get,
     stores::{as_number, bytes, idb_error, page_key, store, whole},
 };
@@ -21,6 +21,23 @@ const FIRST_READ: u32 = 4;
 
 /// Most rows or records of one read.
 const READ_MAX: u32 = 1_000;
+
+/// How the log is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading {
+    budget: Budget,
+    values: bool,
+}
+
+impl Reading {
+    /// A reading of about this much, with the values or without them.
+    pub(crate) fn new(bytes: u32, items: u32, values: bool) -> Self {
+        Self {
+            budget: Budget { bytes, items },
+            values,
+        }
+    }
+}
 
 /// How much a read may still take.
 #[derive(Clone, Copy)]
@@ -39,10 +56,12 @@ impl Budget {
         self.bytes == 0 || self.items == 0
     }
 
-    /// How many rows to read next, when `rows` rows had `bytes` bytes.
+    /// How many rows to read next, when the last `rows` rows had `bytes` bytes: at most twice as
+    /// many, for the next ones may be much larger.
     fn next_read(self, rows: u32, bytes: u32) -> u32 {
         let average = (bytes / rows.max(1)).max(1);
-        (self.bytes / average).clamp(1, READ_MAX)
+        let most = rows.saturating_mul(2).clamp(1, READ_MAX);
+        (self.bytes / average).clamp(1, most)
     }
 }
 
@@ -51,8 +70,7 @@ pub(crate) async fn read_log(
     connection: &Connection,
     host: &Host,
     after: &[TableRow],
-    bytes_max: u32,
-    ops_max: u32,
+    mut reading: Reading,
 ) -> Result<LogChunk, StorageError> {
     if after.is_empty() {
         return Ok(LogChunk {
@@ -62,20 +80,16 @@ pub(crate) async fn read_log(
     }
     let logs: Vec<String> = after.iter().map(|log| log_of(&log.table)).collect();
     let transaction = connection.read(&logs)?;
-    let mut budget = Budget {
-        bytes: bytes_max,
-        items: ops_max,
-    };
     let mut chunk = LogChunk {
         rows: Vec::new(),
         end: true,
     };
     for log in after {
-        if budget.spent() {
+        if reading.budget.spent() {
             chunk.end = false;
             break;
         }
-        let end = read_rows(&transaction, host, log, &mut budget, &mut chunk.rows).await?;
+        let end = read_rows(&transaction, host, log, &mut reading, &mut chunk.rows).await?;
         chunk.end &= end;
     }
     Ok(chunk)
@@ -86,9 +100,10 @@ async fn read_rows(
     transaction: &Transaction,
     host: &Host,
     log: &TableRow,
-    budget: &mut Budget,
+    reading: &mut Reading,
     rows: &mut Vec<LogRow>,
 ) -> Result<bool, StorageError> {
+    let Reading { budget, values } = reading;
     let from = store(transaction, &log_of(&log.table))?;
     let mut after = log.row;
     let mut limit = FIRST_READ;
@@ -98,7 +113,7 @@ async fn read_rows(
         if count == 0 {
             return Ok(true);
         }
-        let walked = walk(host, &log.table, &found);
+        let walked = walk(host, &log.table, &found, *values)?;
         let mut bytes = 0;
         for row in walked {
             if budget.spent() {
@@ -143,22 +158,21 @@ async fn next_values(from: &Store, after: &JsValue, limit: u32) -> Result<Array,
 }
 
 /// Turns rows as they are stored into rows as the engine sees them.
-fn walk(host: &Host, table: &str, rows: &Array) -> Vec<LogRow> {
-    let walked = host.walk(table, rows);
+fn walk(host: &Host, table: &str, rows: &Array, values: bool) -> Result<Vec<LogRow>, StorageError> {
+    let walked = host.walk(table, rows, values).map_err(host_error)?;
     let lids = walked.lids();
     let users = walked.users();
     let mut ops = ops(&walked, lids.split('\0'));
     let numbers = walked.rows().into_iter().zip(walked.at());
     let counted = numbers.zip(walked.counts()).zip(users.split('\0'));
-    counted
-        .map(|(((row, at), count), user)| LogRow {
-            table: table.to_owned(),
-            row: whole(&row.into()),
-            at_ms: whole(&at.into()),
-            user: row_user(user),
-            ops: ops.by_ref().take(count as usize).collect(),
-        })
-        .collect()
+    let rows = counted.map(|(((row, at), count), user)| LogRow {
+        table: table.to_owned(),
+        row: whole(&row.into()),
+        at_ms: whole(&at.into()),
+        user: row_user(user),
+        ops: ops.by_ref().take(count as usize).collect(),
+    });
+    Ok(rows.collect())
 }
 
 fn row_user(text: &str) -> RowUser {
@@ -229,16 +243,14 @@ pub(crate) async fn scan(
         });
     }
     let transaction = connection.read(&[table.to_owned(), log])?;
-    let budget = Budget {
-        bytes: bytes_max,
-        items: records_max,
-    };
+    let mut reading = Reading::new(bytes_max, records_max, false);
+    let budget = reading.budget;
     let mut rows = Vec::new();
     let start = TableRow {
         table: table.to_owned(),
         row: 0,
     };
-    let log_ended = read_rows(&transaction, host, &start, &mut budget.clone(), &mut rows).await?;
+    let log_ended = read_rows(&transaction, host, &start, &mut reading, &mut rows).await?;
     let log = LogChunk {
         rows,
         end: log_ended,
@@ -262,7 +274,8 @@ async fn read_records(
     after: Option<&str>,
     mut budget: Budget,
 ) -> Result<(Vec<ScanRecord>, bool), StorageError> {
-    let mut after = after.map(|lid| host.key(lid));
+    let key = |lid| host.key(lid).map_err(host_error);
+    let mut after = after.map(key).transpose()?;
     let mut limit = FIRST_READ;
     let mut records = Vec::new();
     loop {
@@ -274,7 +287,7 @@ async fn read_records(
         if count == 0 {
             return Ok((records, true));
         }
-        let scanned = host.scan(table, &keys, &values);
+        let scanned = host.scan(table, &keys, &values).map_err(host_error)?;
         let numbers = scanned.numbers();
         let bytes: u32 = numbers.iter().sum();
         let slots = scanned.first_slot()..;
@@ -313,7 +326,7 @@ pub(crate) async fn prepare(
     let slots: Vec<u32> = slots.iter().map(|slot| slot.0).collect();
     read_references(connection, host, &slots).await?;
     let pages = read_pages(connection, pages).await?;
-    let forms = host.prepare(&slots);
+    let forms = host.prepare(&slots).map_err(host_error)?;
     Ok(Prepared {
         bytes: forms.bytes().to_vec(),
         values: prepared_values(&forms)?,
@@ -358,7 +371,7 @@ async fn read_references(
     host: &Host,
     slots: &[u32],
 ) -> Result<(), StorageError> {
-    let references = host.references(slots);
+    let references = host.references(slots).map_err(host_error)?;
     if references.length() == 0 {
         return Ok(());
     }
@@ -375,7 +388,8 @@ async fn read_references(
             None
         };
         let slot = offset(get(&reference, "slot").as_f64().unwrap_or_default());
-        host.supply(slot, &value.unwrap_or(JsValue::UNDEFINED));
+        host.supply(slot, &value.unwrap_or(JsValue::UNDEFINED))
+            .map_err(host_error)?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::{
     clock::now,
     connection::Connection,
     host::Host,
-    reader,
+    reader::{self, Reading},
     stores::Stores,
     transport::{Push, Transport},
 };
@@ -87,8 +87,9 @@ impl Shell {
         let status = self.engine.borrow().status(now());
         let status = status.to_json();
         if *self.published.borrow() != status {
+            // What was told is noted first: a listener may call back.
+            self.published.replace(status.clone());
             self.host.status(&status);
-            self.published.replace(status);
         }
     }
 
@@ -147,8 +148,10 @@ impl Shell {
                 after,
                 bytes_max,
                 ops_max,
+                values,
             } => {
-                let outcome = reader::read_log(connection, host, &after, bytes_max, ops_max).await;
+                let reading = Reading::new(bytes_max, ops_max, values);
+                let outcome = reader::read_log(connection, host, &after, reading).await;
                 Some(Input::LogRead { task, outcome })
             }
             Effect::Scan {

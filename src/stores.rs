@@ -12,7 +12,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::{
     connection::{Connection, HELD, META, SHADOW, STAGED, commit, log_of, storage_error, table_of},
-    host::Host,
+    host::{Host, host_error},
     object::{get, object, set},
 };
 
@@ -179,7 +179,7 @@ impl Batch {
                 state,
                 texts: parts,
             } => {
-                let spliced = splice(host, parts, texts);
+                let spliced = splice(host, parts, texts)?;
                 let row = staged_row(&spliced, state);
                 self.push(STAGED, as_number(*batch).into(), row);
                 texts.insert(*batch, spliced);
@@ -196,7 +196,8 @@ impl Batch {
             } => {
                 let text = text
                     .as_ref()
-                    .map(|part| splice(host, std::slice::from_ref(part), texts));
+                    .map(|part| splice(host, std::slice::from_ref(part), texts))
+                    .transpose()?;
                 self.push(HELD, op.into(), held_row(state, notice, text.as_ref()));
             }
             Write::DeleteHeld { op } => self.delete(HELD, op.into()),
@@ -380,7 +381,7 @@ async fn sign(log: &Store, user: Option<&str>) -> Result<(), StorageError> {
 }
 
 /// The texts of operations, in order.
-fn splice(host: &Host, parts: &[Text], texts: &Texts) -> Array {
+fn splice(host: &Host, parts: &[Text], texts: &Texts) -> Result<Array, StorageError> {
     let mut heads = String::new();
     let mut slots = Vec::new();
     for part in parts {
@@ -395,16 +396,14 @@ fn splice(host: &Host, parts: &[Text], texts: &Texts) -> Array {
     let spliced = if slots.is_empty() {
         Array::new()
     } else {
-        host.splice(&heads, &slots)
+        host.splice(&heads, &slots).map_err(host_error)?
     };
     if spliced.length() as usize == parts.len() {
-        return spliced;
+        return Ok(spliced);
     }
     let mut next = spliced.values().into_iter();
-    parts
-        .iter()
-        .map(|part| whole_text(part, &mut next, texts))
-        .collect()
+    let whole = parts.iter().map(|part| whole_text(part, &mut next, texts));
+    Ok(whole.collect())
 }
 
 fn whole_text(part: &Text, spliced: &mut js_sys::IntoIter, texts: &Texts) -> JsValue {

@@ -75,14 +75,14 @@ export class Values {
     this.#tables = tables
   }
 
-  /** Turns log rows into operations and keeps their values. */
-  walk(table: string, rows: LogRow[]): Walked {
+  /** Turns log rows into operations; keeps their values where `keep` says so. */
+  walk(table: string, rows: LogRow[], keep: boolean): Walked {
     const firstSlot = this.#nextSlot
     const kinds: number[] = []
     const lids: string[] = []
     const numbers: number[] = []
     for (const row of rows) {
-      this.#walkRow(table, row, kinds, lids, numbers)
+      this.#walkRow(table, row, kinds, lids, numbers, keep)
     }
     return {
       rows: Float64Array.from(rows, (row) => row.row ?? 0),
@@ -96,7 +96,19 @@ export class Values {
     }
   }
 
-  #walkRow(table: string, row: LogRow, kinds: number[], lids: string[], numbers: number[]): void {
+  #walkRow(
+    table: string,
+    row: LogRow,
+    kinds: number[],
+    lids: string[],
+    numbers: number[],
+    keep: boolean,
+  ): void {
+    const hold = (held: Held) => {
+      if (keep) {
+        this.#keep(held)
+      }
+    }
     let start = 0
     for (let i = 0; i < row.ops.length; i += 3) {
       const kind = row.ops[i]
@@ -105,13 +117,13 @@ export class Values {
       if (kind === Kind.put) {
         const json = row.json.slice(start, start + extra)
         start += extra
-        this.#keep({ kind: 'json', json, table })
+        hold({ kind: 'json', json, table })
         addOp(kinds, lids, numbers, OP_PUT, encodeKey(key as IDBValidKey), extra)
       } else if (kind === Kind.putTyped) {
-        this.#keep({ kind: 'value', value: row.typed?.[extra], table })
+        hold({ kind: 'value', value: row.typed?.[extra], table })
         addOp(kinds, lids, numbers, OP_PUT, encodeKey(key as IDBValidKey), UNKNOWN_BYTES)
       } else if (kind === Kind.putReference) {
-        this.#keep({ kind: 'reference', table, key: key as IDBValidKey })
+        hold({ kind: 'reference', table, key: key as IDBValidKey })
         addOp(kinds, lids, numbers, OP_REFERENCE, encodeKey(key as IDBValidKey), UNKNOWN_BYTES)
       } else if (kind === Kind.delete) {
         addOp(kinds, lids, numbers, OP_DELETE, encodeKey(key as IDBValidKey), 0)

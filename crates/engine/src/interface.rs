@@ -164,6 +164,8 @@ pub enum Effect {
         bytes_max: u32,
         /// Stop after the row that reaches this many operations.
         ops_max: u32,
+        /// Whether the values are to be kept; else the slots mean nothing.
+        values: bool,
     },
     /// Read one page of a table's records, in key order, and the table's whole log up to the
     /// limits of a chunk, in one read-only transaction. Each has the limits to itself. A page

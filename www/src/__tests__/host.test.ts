@@ -30,11 +30,15 @@ function texts(host: Values, slots: number[]): (string | number)[] {
 
 describe('walking log rows', () => {
   it('gives each operation with its key, kind and size, row by row', () => {
-    const walked = values().walk('notes', [
-      row(7, { user: 'ann', ops: [0, 'a', 7, 3, 2, 0], json: '{"n":1}' }),
-      row(9, { user: null, ops: [5, null, 0], at: 6 }),
-      row(10, { ops: [0, 'b', 4], json: 'true' }),
-    ])
+    const walked = values().walk(
+      'notes',
+      [
+        row(7, { user: 'ann', ops: [0, 'a', 7, 3, 2, 0], json: '{"n":1}' }),
+        row(9, { user: null, ops: [5, null, 0], at: 6 }),
+        row(10, { ops: [0, 'b', 4], json: 'true' }),
+      ],
+      true,
+    )
     expect(Array.from(walked.rows)).toEqual([7, 9, 10])
     expect(Array.from(walked.at)).toEqual([5, 6, 5])
     expect(walked.users).toBe('uann\0n\0o')
@@ -46,7 +50,7 @@ describe('walking log rows', () => {
 
   it('tells the bounds of a range and which there are', () => {
     const key = { lower: 3, upper: undefined, lowerOpen: true, upperOpen: false }
-    const walked = values().walk('notes', [row(1, { ops: [4, key, 0] })])
+    const walked = values().walk('notes', [row(1, { ops: [4, key, 0] })], true)
     expect(walked.lids).toBe('n3\0')
     expect(Array.from(walked.numbers)).toEqual([1 | 4])
   })
@@ -55,16 +59,18 @@ describe('walking log rows', () => {
 describe('the wire forms of values', () => {
   it('cuts the texts of a row apart, also beyond ASCII', () => {
     const host = values()
-    host.walk('notes', [row(1, { ops: [0, 'a', 4, 0, 'b', 5], json: '"é€""😀!"' })])
+    host.walk('notes', [row(1, { ops: [0, 'a', 4, 0, 'b', 5], json: '"é€""😀!"' })], true)
     host.references(Uint32Array.of(0, 1))
     expect(texts(host, [0, 1])).toEqual(['"é€"', '"😀!"'])
   })
 
   it('encodes what is not JSON and refuses what has no form, naming the place', () => {
     const host = values()
-    host.walk('notes', [
-      row(1, { ops: [1, 'a', 0, 1, 'b', 1], typed: [new Date(5), { f: [new Blob(['x'])] }] }),
-    ])
+    host.walk(
+      'notes',
+      [row(1, { ops: [1, 'a', 0, 1, 'b', 1], typed: [new Date(5), { f: [new Blob(['x'])] }] })],
+      true,
+    )
     host.references(Uint32Array.of(0, 1))
     const { refusals } = host.prepare(Uint32Array.of(1))
     const [code, path] = refusals.split('\0')
@@ -75,7 +81,7 @@ describe('the wire forms of values', () => {
 
   it('reads what is logged by its key, and says when the record is gone', () => {
     const host = values()
-    const walked = host.walk('notes', [row(1, { ops: [2, 'a', 0, 2, 'b', 0] })])
+    const walked = host.walk('notes', [row(1, { ops: [2, 'a', 0, 2, 'b', 0] })], true)
     expect([Array.from(walked.kinds), Array.from(walked.numbers)]).toEqual([
       [4, 4],
       [16_384, 16_384],
@@ -91,19 +97,31 @@ describe('the wire forms of values', () => {
 
   it('leaves a generated key out of the value: it means nothing on other devices', () => {
     const host = values({ logs: { keyPath: 'meta.id', autoIncrement: true } })
-    host.walk('logs', [
-      row(1, { ops: [0, 4, 26], json: '{"t":"x","meta":{"id":4}}'.padEnd(26) }),
-      row(2, { ops: [1, 5, 0], typed: [{ meta: { id: 5 }, at: new Date(1) }] }),
-    ])
+    host.walk(
+      'logs',
+      [
+        row(1, { ops: [0, 4, 26], json: '{"t":"x","meta":{"id":4}}'.padEnd(26) }),
+        row(2, { ops: [1, 5, 0], typed: [{ meta: { id: 5 }, at: new Date(1) }] }),
+      ],
+      true,
+    )
     host.references(Uint32Array.of(0, 1))
     expect(texts(host, [0, 1])).toEqual(['{"t":"x","meta":{}}', '{"meta":{},"at":["~date",1]}'])
   })
 
   it('forgets every value that is not asked for, and takes no such slot for a gone record', () => {
     const host = values()
-    host.walk('notes', [row(1, { ops: [0, 'a', 1, 0, 'b', 1], json: '12' })])
+    host.walk('notes', [row(1, { ops: [0, 'a', 1, 0, 'b', 1], json: '12' })], true)
     host.references(Uint32Array.of(1))
     expect(texts(host, [0, 1])).toEqual([-3, '2'])
+  })
+
+  it('keeps no value of rows that are read for their keys alone', () => {
+    const host = values()
+    const walked = host.walk('notes', [row(1, { ops: [0, 'a', 1], json: '1' })], false)
+    expect(walked.lids).toBe('sa')
+    host.references(Uint32Array.of(0))
+    expect(texts(host, [0])).toEqual([-3])
   })
 
   it('keeps a page of records by slot', () => {
@@ -119,7 +137,7 @@ describe('the wire forms of values', () => {
 describe('texts and bodies', () => {
   it('splices each head with its value', () => {
     const host = values()
-    host.walk('notes', [row(1, { ops: [0, 'a', 1, 0, 'b', 1], json: '12' })])
+    host.walk('notes', [row(1, { ops: [0, 'a', 1, 0, 'b', 1], json: '12' })], true)
     host.references(Uint32Array.of(0, 1))
     host.prepare(Uint32Array.of(0, 1))
     const spliced = host.splice('{"op":"1","value":\0{"op":"2","value":', Uint32Array.of(0, 1))

@@ -60,11 +60,13 @@ impl Engine {
 
     pub(super) fn read_log(&mut self, step: Step, after: Vec<TableRow>) {
         let (bytes_max, ops_max) = (self.config.chunk_bytes_max, self.config.batch_ops_max);
+        let values = matches!(step, Step::Read(_));
         self.ask(step, |task| Effect::ReadLog {
             task,
             after,
             bytes_max,
             ops_max,
+            values,
         });
     }
 

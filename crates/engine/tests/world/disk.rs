@@ -222,8 +222,9 @@ impl Disk {
                 after,
                 bytes_max,
                 ops_max,
+                values,
             } => {
-                let read = || self.read_log(&after, bytes_max, ops_max);
+                let read = || self.read_log(&after, bytes_max, ops_max, values);
                 Input::LogRead {
                     task,
                     outcome: answer(fault, read),
@@ -291,7 +292,14 @@ impl Disk {
         Slot(self.next_slot)
     }
 
-    fn read_log(&mut self, after: &[TableRow], bytes_max: u32, ops_max: u32) -> LogChunk {
+    fn read_log(
+        &mut self,
+        after: &[TableRow],
+        bytes_max: u32,
+        ops_max: u32,
+        values: bool,
+    ) -> LogChunk {
+        let kept = (!values).then(|| (self.slots.clone(), self.next_slot));
         let (mut bytes, mut ops, mut end) = (0, 0, true);
         let mut rows = Vec::new();
         for TableRow { table, row } in after {
@@ -310,6 +318,9 @@ impl Disk {
                 bytes += row.ops.iter().map(size).sum::<u32>();
                 rows.push(row);
             }
+        }
+        if let Some((slots, next_slot)) = kept {
+            (self.slots, self.next_slot) = (slots, next_slot);
         }
         LogChunk { rows, end }
     }
@@ -389,7 +400,7 @@ impl Disk {
             row: 0,
         }];
         ScanPage {
-            log: self.read_log(&from, bytes_max, max),
+            log: self.read_log(&from, bytes_max, max, false),
             records,
             end,
             total,
