@@ -9,7 +9,7 @@ use tidesync_engine::interface::{PushOutcome, TokenReason, TransportFailure};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, Headers, Request, RequestCache, RequestCredentials, RequestInit,
+    AbortController, AbortSignal, Headers, Request, RequestCache, RequestCredentials, RequestInit,
     RequestRedirect, Response,
 };
 
@@ -57,18 +57,26 @@ impl Transport {
     /// Sends operations and waits for the answer; the time limit covers the token, the request and
     /// the whole body of the answer (F31).
     pub(crate) async fn push(&self, host: &Host, texts: &Array, push: Push) -> PushOutcome {
+        let Ok(controller) = AbortController::new() else {
+            return failed(TransportFailure::Network);
+        };
+        self.under_way.replace(Some(controller.clone()));
         let timeout = TimeoutFuture::new(push.timeout_ms);
-        let exchange = std::pin::pin!(self.exchange(host, texts, push));
-        match select(exchange, timeout).await {
+        let signal = controller.signal();
+        let exchange = std::pin::pin!(self.exchange(host, texts, push, &signal));
+        let outcome = match select(exchange, timeout).await {
             Either::Left((Ok(outcome), _)) => outcome,
-            Either::Left((Err(failure), _)) => PushOutcome::Failed { failure },
+            Either::Left((Err(failure), _)) => failed(failure),
             Either::Right(_) => {
-                self.abort();
-                PushOutcome::Failed {
-                    failure: TransportFailure::Timeout,
-                }
+                controller.abort();
+                failed(TransportFailure::Timeout)
             }
-        }
+        };
+        // By now it may be a later push that is under way.
+        self.under_way
+            .borrow_mut()
+            .take_if(|under_way| *under_way == controller);
+        outcome
     }
 
     async fn exchange(
@@ -76,25 +84,32 @@ impl Transport {
         host: &Host,
         texts: &Array,
         push: Push,
+        signal: &AbortSignal,
     ) -> Result<PushOutcome, TransportFailure> {
         let token = token(host, push.token, &push.subject).await?;
+        unless_aborted(signal)?;
         let body = host.body(&push.envelope, texts, push.first, push.last);
         let body = JsFuture::from(body)
             .await
             .map_err(|_| TransportFailure::NoBatch)?;
-        let request = self.request(&token, &body).map_err(network)?;
+        unless_aborted(signal)?;
+        let request = self.request(&token, &body, signal).map_err(network)?;
         let response = JsFuture::from(fetch(&request)).await.map_err(network)?;
         answer(response.unchecked_into()).await
     }
 
-    fn request(&self, token: &str, body: &JsValue) -> Result<Request, JsValue> {
+    fn request(
+        &self,
+        token: &str,
+        body: &JsValue,
+        signal: &AbortSignal,
+    ) -> Result<Request, JsValue> {
         let headers = Headers::new()?;
         headers.set("authorization", &["Bearer ", token].concat())?;
         headers.set("content-type", "application/json")?;
         if let Some(encoding) = get(body, "encoding").as_string() {
             headers.set("content-encoding", &encoding)?;
         }
-        let controller = AbortController::new()?;
         let init = RequestInit::new();
         init.set_method("POST");
         init.set_headers(&headers);
@@ -103,10 +118,21 @@ impl Transport {
         init.set_credentials(RequestCredentials::Omit);
         // A redirect of a push is a captive portal or a mistake: never send a user's data after it.
         init.set_redirect(RequestRedirect::Error);
-        init.set_signal(Some(&controller.signal()));
-        self.under_way.replace(Some(controller));
+        init.set_signal(Some(signal));
         Request::new_with_str_and_init(&self.push_url, &init)
     }
+}
+
+fn failed(failure: TransportFailure) -> PushOutcome {
+    PushOutcome::Failed { failure }
+}
+
+/// A push that was given up while it waited goes no further.
+fn unless_aborted(signal: &AbortSignal) -> Result<(), TransportFailure> {
+    if signal.aborted() {
+        return Err(TransportFailure::Network);
+    }
+    Ok(())
 }
 
 async fn token(
