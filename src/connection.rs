@@ -1,6 +1,6 @@
 //! The engine's own connection to the app's database, and the names of its stores.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use futures_util::{
     FutureExt,
@@ -9,6 +9,7 @@ use futures_util::{
 use gloo_timers::future::TimeoutFuture;
 use rexie::{Rexie, Transaction, TransactionMode};
 use tidesync_engine::interface::StorageError;
+use wasm_bindgen_futures::spawn_local;
 
 pub(crate) const META: &str = "tidesync.meta";
 pub(crate) const STAGED: &str = "tidesync.staged";
@@ -33,6 +34,8 @@ pub(crate) fn table_of(store: &str) -> Option<&str> {
 pub(crate) struct Connection {
     database: String,
     open: RefCell<Option<Rexie>>,
+    /// Counts up with every close: what was being opened before is not used any more.
+    generation: Cell<u64>,
 }
 
 impl Connection {
@@ -40,24 +43,40 @@ impl Connection {
         Self {
             database,
             open: RefCell::new(None),
+            generation: Cell::new(0),
         }
     }
 
     /// Opens the database anew.
     pub(crate) async fn reopen(&self) -> Result<(), StorageError> {
         self.close();
+        let generation = self.generation.get();
         let opening = Rexie::builder(&self.database).build().boxed_local();
         match select(opening, TimeoutFuture::new(OPEN_TIMEOUT_MS)).await {
             Either::Left((opened, _)) => {
-                self.open.replace(Some(opened.map_err(storage_error)?));
+                let opened = opened.map_err(storage_error)?;
+                if self.generation.get() != generation {
+                    opened.close();
+                    return Err(StorageError::Closed);
+                }
+                self.open.replace(Some(opened));
                 Ok(())
             }
-            Either::Right(_) => Err(StorageError::Closed),
+            Either::Right((_, opening)) => {
+                // A connection that comes late would block every upgrade, held by nobody.
+                spawn_local(opening.map(|opened| {
+                    if let Ok(late) = opened {
+                        late.close();
+                    }
+                }));
+                Err(StorageError::Closed)
+            }
         }
     }
 
     /// Closes now: transactions that run are finished, new ones fail.
     pub(crate) fn close(&self) {
+        self.generation.set(self.generation.get() + 1);
         if let Some(rexie) = self.open.take() {
             rexie.close();
         }
