@@ -115,6 +115,11 @@ impl Database {
         (self.table_place(table), self.hash(lid))
     }
 
+    /// What stands for the records that a row removes without naming them; no key has its text.
+    fn wide_id(&self, table: &str) -> Id {
+        self.id(table, "")
+    }
+
     /// The hash that places a record in a bucket.
     fn hash(&self, lid: &str) -> u64 {
         self.hasher.hash(lid.as_bytes())
@@ -150,9 +155,9 @@ impl Database {
             return;
         }
         *known = row.row;
-        let ids: Vec<Id> = index::lids(row)
-            .map(|lid| self.id(&row.table, lid))
-            .collect();
+        let lids = index::lids(row).map(|lid| self.id(&row.table, lid));
+        let wide = index::is_wide(row).then(|| self.wide_id(&row.table));
+        let ids: Vec<Id> = lids.chain(wide).collect();
         let side = if own { &mut self.own } else { &mut self.others };
         side.read(row.row, row.ops.len() as u64, ids.into_iter());
     }
@@ -510,11 +515,9 @@ impl Change {
         }
         for (table, rows) in self.taken {
             for taken in rows {
-                let ids: Vec<Id> = taken
-                    .lids
-                    .iter()
-                    .map(|lid| database.id(&table, lid))
-                    .collect();
+                let lids = taken.lids.iter().map(|lid| database.id(&table, lid));
+                let wide = taken.wide.then(|| database.wide_id(&table));
+                let ids: Vec<Id> = lids.chain(wide).collect();
                 database
                     .own
                     .consume(taken.row, taken.changes, ids.into_iter());

@@ -45,6 +45,8 @@ pub(crate) struct Taken {
     pub(crate) row: u64,
     pub(crate) changes: u64,
     pub(crate) lids: Vec<String>,
+    /// Whether it removes records that it does not name.
+    pub(crate) wide: bool,
 }
 
 /// A range of keys.
@@ -162,7 +164,7 @@ impl TableFold {
         if self.cut {
             return true;
         }
-        if is_wide(row) {
+        if index::is_wide(row) {
             let busy = staged.is_some_and(|lids| !lids.is_empty());
             self.cut = busy || self.stuck || !self.taken.is_empty();
             return self.cut;
@@ -177,10 +179,11 @@ impl TableFold {
             row: row.row,
             changes: row.ops.len() as u64,
             lids: index::lids(&row).map(str::to_owned).collect(),
+            wide: index::is_wide(&row),
         });
         let (number, at_ms) = (row.row, row.at_ms);
         let mut bytes = 0;
-        if is_wide(&row) {
+        if index::is_wide(&row) {
             self.wide = Some(Wide {
                 spans: Vec::new(),
                 at_ms,
@@ -260,10 +263,4 @@ fn bound(text: Option<String>, open: bool) -> Result<Option<(Key, bool)>, ()> {
             .map(|key| Some((key, open)))
             .map_err(|_| ()),
     }
-}
-
-fn is_wide(row: &LogRow) -> bool {
-    row.ops
-        .iter()
-        .any(|op| matches!(op, LogOp::DeleteRange { .. } | LogOp::Clear))
 }

@@ -176,3 +176,10 @@ pub(crate) fn lids(row: &LogRow) -> impl Iterator<Item = &str> {
         LogOp::DeleteRange { .. } | LogOp::Clear => None,
     })
 }
+
+/// Whether a row removes records that it does not name.
+pub(crate) fn is_wide(row: &LogRow) -> bool {
+    row.ops
+        .iter()
+        .any(|op| matches!(op, LogOp::DeleteRange { .. } | LogOp::Clear))
+}

@@ -232,6 +232,7 @@ proptest! {
             wanted_at: wanted,
             throttle_until: throttle,
             backoff_until: backoff,
+            asked_until: None,
             periodic_at: periodic,
             recovery_at: None,
             retry_at: retry,

@@ -34,6 +34,8 @@ pub(crate) struct Schedule {
     pub(crate) throttle_until: u64,
     /// No automatic sync before: the last one failed.
     pub(crate) backoff_until: Option<u64>,
+    /// What of that the server has asked for.
+    pub(crate) asked_until: Option<u64>,
     /// The fallback, while visible.
     pub(crate) periodic_at: Option<u64>,
     /// The breaker is open until a probe at this time.

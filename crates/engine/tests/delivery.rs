@@ -825,6 +825,27 @@ fn clearing_a_large_table_removes_all_of_it_in_portions() {
 }
 
 #[test]
+fn a_removed_range_is_pending_until_it_is_staged() {
+    let mut world = started();
+    world.put(FILES, "a", "1");
+    world.run(20_000);
+    world.user = Some("alice".to_owned());
+    world.server.fault = Some(Fault::Network);
+    world.write(FILES, Row::default().clear());
+    world.start();
+    world.run(1_000);
+    let status = world.status();
+    assert_eq!((status.pending, status.has_pending_sync), (1, true));
+    world.server.fault = None;
+    world.run(60_000);
+    assert_eq!(
+        (world.status().pending, world.status().has_pending_sync),
+        (0, false)
+    );
+    world.assert_synced("alice");
+}
+
+#[test]
 fn the_counts_survive_a_reload_and_are_corrected() {
     let mut world = started();
     world.server.fault = Some(Fault::Network);

@@ -329,6 +329,26 @@ fn an_open_breaker_gives_one_probe_to_online_visible_and_a_call() {
 }
 
 #[test]
+fn coming_online_does_not_cut_short_what_the_server_asked_for() {
+    let mut world = started();
+    world.server.fault = Some(Fault::Answer {
+        status: 503,
+        retry_after: Some("600"),
+        body: "",
+    });
+    world.put(FILES, "a", "1");
+    world.run(10_000);
+    assert_eq!(world.sent.len(), 1);
+    world.server.fault = None;
+    world.go(false);
+    world.go(true);
+    world.run(500_000);
+    assert_eq!(world.sent.len(), 1);
+    world.run(110_000);
+    world.assert_synced("alice");
+}
+
+#[test]
 fn what_is_no_failure_of_the_server_does_not_open_the_breaker() {
     for fault in [
         status(429),

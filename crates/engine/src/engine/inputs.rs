@@ -73,7 +73,10 @@ impl Engine {
             self.needs_sign_in = false;
             self.revive();
             let at = now.saturating_add(self.rng.up_to(self.config.backoff_base_ms));
-            self.schedule.backoff_until = None;
+            // Not sooner than the server has asked for.
+            let asked = self.schedule.asked_until.filter(|asked| *asked > now);
+            let at = asked.map_or(at, |asked| asked.max(at));
+            self.schedule.backoff_until = asked;
             self.schedule.recovery_at = self.breaker.is_open().then_some(at);
             self.schedule.throttle_until = self.schedule.throttle_until.max(at);
             self.schedule.want(now);
@@ -111,6 +114,7 @@ impl Engine {
         self.breaker.succeed();
         self.soft_failures = 0;
         self.schedule.backoff_until = None;
+        self.schedule.asked_until = None;
         self.schedule.recovery_at = None;
         self.last_error = None;
         self.signed_in();

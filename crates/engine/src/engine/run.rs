@@ -218,6 +218,7 @@ impl Engine {
         self.breaker.succeed();
         self.soft_failures = 0;
         self.schedule.backoff_until = None;
+        self.schedule.asked_until = None;
         self.schedule.recovery_at = None;
         self.session.online = true;
         self.last_error = None;
@@ -290,6 +291,7 @@ impl Engine {
         };
         let asked = after_ms.unwrap_or(0).min(self.config.retry_after_max_ms);
         let now = self.now.monotonic_ms;
+        self.schedule.asked_until = (asked > 0).then(|| now.saturating_add(asked));
         if open || (!self.session.online && failure != Failure::SignIn) {
             self.schedule.backoff_until = None;
             self.postpone_recovery(asked);

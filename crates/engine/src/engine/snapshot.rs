@@ -23,7 +23,7 @@ impl Engine {
             is_initialized: database.is_some(),
             user_id: self.session.user.clone(),
             last_sync_time: database.map_or(0, |database| database.meta.last_sync),
-            has_pending_sync: counts.pending > 0,
+            has_pending_sync: counts.pending > 0 || counts.buffered > 0,
             consecutive_failures: self.breaker.failures(),
             buffered_events: counts.buffered,
             is_retrying: (is_waiting && (next.is_some() || self.run.is_some()))
