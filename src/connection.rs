@@ -82,6 +82,13 @@ impl Connection {
         }
     }
 
+    /// The database's version; 0 where it is not open.
+    pub(crate) fn version(&self) -> u32 {
+        let open = self.open.borrow();
+        let version = open.as_ref().map(Rexie::version);
+        version.and_then(Result::ok).unwrap_or_default()
+    }
+
     /// The names of all stores, ours and the app's.
     pub(crate) fn store_names(&self) -> Vec<String> {
         self.open

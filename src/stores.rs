@@ -44,6 +44,7 @@ impl Stores {
         let held = held(&transaction).await?;
         Ok(Loaded {
             fence,
+            version: connection.version(),
             meta: state,
             staged,
             held,

@@ -297,6 +297,8 @@ pub struct Slot(pub u32);
 pub struct Loaded {
     /// This engine's fence: higher than every one before.
     pub fence: u64,
+    /// The database's version: an upgrade by the app may have written what nothing captured.
+    pub version: u32,
     /// What [`Write::Meta`] stored last.
     pub meta: Option<String>,
     /// The staged batches, in the order of their numbers.

@@ -12,6 +12,8 @@ pub(crate) const FORMAT: u32 = 1;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) format: u32,
+    /// The database's version at the last load; 0 for unknown.
+    pub(crate) version: u32,
     /// The key of the field hashes: 32 hex digits.
     pub(crate) key: String,
     /// Everyone whose database this ever was; the shadow and the batches name them by place.
@@ -92,6 +94,7 @@ impl Meta {
             .map_or_else(|| "null".to_owned(), |owner| owner.to_string());
         ObjectWriter::default()
             .whole("format", u64::from(self.format))
+            .whole("version", u64::from(self.version))
             .text("key", &self.key)
             .json("owners", &["[", &owners.join(","), "]"].concat())
             .json("owner", &owner)
@@ -132,6 +135,7 @@ impl Meta {
         json.object(&mut |name, json| {
             match name {
                 "format" => meta.format = small(json)?,
+                "version" => meta.version = small(json)?,
                 "key" => meta.key = json.text()?.unwrap_or_default(),
                 "owners" => json.array(&mut |json| {
                     meta.owners.push(Owner::read(json)?);

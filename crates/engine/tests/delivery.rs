@@ -623,6 +623,24 @@ fn the_first_scan_takes_nothing_of_another_user() {
 }
 
 #[test]
+fn what_an_upgrade_of_the_app_wrote_is_uploaded() {
+    let mut world = started();
+    world.put(FILES, "a", "1");
+    world.run(20_000);
+    world
+        .disk
+        .change(FILES, &Row::default().put("a", "2").put("b", "1"));
+    world.disk.version = 2;
+    world.start();
+    world.run(70_000);
+    world.assert_synced("alice");
+    let sent = world.sent.len();
+    world.start();
+    world.run(70_000);
+    assert_eq!(world.sent.len(), sent);
+}
+
+#[test]
 fn the_first_scan_can_be_declined() {
     let config = tidesync_engine::Config {
         initial: Initial::Ignore,

@@ -51,6 +51,7 @@ impl Engine {
         let (Some(staged), Some(held)) = (staged.collect(), held.collect()) else {
             return self.storage_failed(&damaged());
         };
+        let meta = upgraded(meta, loaded.version);
         let meta = with_tables(meta, &loaded.tables, &self.config);
         let mut database = Database::new(loaded.fence, meta, loaded.tables, staged, held);
         if std::mem::take(&mut self.session.captured) {
@@ -214,6 +215,18 @@ fn read_meta(state: Option<&str>, fresh: impl FnOnce() -> Meta) -> Result<Meta, 
         Some(newer) if newer > FORMAT => Err(StorageError::Newer),
         _ => Err(damaged()),
     }
+}
+
+/// After an upgrade by the app all tables are scanned anew: nothing captured what it wrote before
+/// the stores were installed. Where others have been here, it may be theirs, and stays.
+fn upgraded(mut meta: Meta, version: u32) -> Meta {
+    let known = std::mem::replace(&mut meta.version, version);
+    if known != 0 && known != version && meta.owners.len() <= 1 {
+        meta.tables
+            .iter_mut()
+            .for_each(|(_, table)| table.scan = ScanMark::New);
+    }
+    meta
 }
 
 /// Adds tables that are new. Only what the first owner finds is uploaded without having changed.

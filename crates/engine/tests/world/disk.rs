@@ -108,6 +108,7 @@ pub struct Disk {
     pub meta: Option<String>,
     pub owner: Option<String>,
     pub fence: u64,
+    pub version: u32,
     /// How many of the next pages of a scan come back empty without being the end.
     pub empty_pages: u32,
     slots: BTreeMap<Slot, Held>,
@@ -136,6 +137,7 @@ impl Disk {
         });
         Self {
             tables: tables.collect(),
+            version: 1,
             ..Self::default()
         }
     }
@@ -279,6 +281,7 @@ impl Disk {
         });
         Loaded {
             fence: self.fence,
+            version: self.version,
             meta: self.meta.clone(),
             staged: staged.collect(),
             held: held.collect(),
