@@ -710,7 +710,7 @@ fn a_page_without_records_is_not_the_end_of_a_scan() {
     world.run(1);
     world.disk.empty_pages += 1;
     world.run(10_000);
-    assert_eq!(world.resolved[&call], true);
+    assert!(world.resolved[&call]);
     world.assert_synced("alice");
 }
 
@@ -722,15 +722,15 @@ fn a_call_is_not_confirmed_while_a_change_waits_at_the_servers_wish() {
     world.run(10_000);
     let call = world.force();
     world.run(1_000);
-    assert_eq!(world.resolved[&call], false, "staged");
+    assert!(!world.resolved[&call], "staged");
     world.put(FILES, "b", "2");
     let call = world.backup();
     world.run(1_000);
-    assert_eq!(world.resolved[&call], false, "staged, and a row behind it");
+    assert!(!world.resolved[&call], "staged, and a row behind it");
     world.run(700_000);
     let call = world.force();
     world.run(1_000);
-    assert_eq!(world.resolved[&call], true);
+    assert!(world.resolved[&call]);
     world.assert_synced("alice");
 }
 
@@ -743,10 +743,10 @@ fn a_backup_is_not_confirmed_while_a_change_is_held() {
     world.disk.change(FILES, &Row::default().delete("b"));
     let call = world.force();
     world.run(1_000);
-    assert_eq!(world.resolved[&call], true, "nothing of this sync is held");
+    assert!(world.resolved[&call], "nothing of this sync is held");
     let call = world.backup();
     world.run(1_000);
-    assert_eq!(world.resolved[&call], false);
+    assert!(!world.resolved[&call]);
 }
 
 /// Alice's large value, which bob changes before it is staged.
