@@ -34,23 +34,7 @@ fn short(text: &str) -> Option<f64> {
     Some(digits as f64 / power)
 }
 
-/// Reads any text. The browser's own conversion is exact for what `JSON.stringify` writes, and the
-/// standard library's would be a large part of what a page downloads.
-#[cfg(target_arch = "wasm32")]
-fn long(text: &str) -> Option<f64> {
-    use wasm_bindgen::prelude::wasm_bindgen;
-
-    #[wasm_bindgen]
-    extern "C" {
-        #[wasm_bindgen(js_name = Number)]
-        fn to_number(text: &str) -> f64;
-    }
-    let number = to_number(text);
-    (!number.is_nan() && !text.is_empty()).then_some(number)
-}
-
 /// Reads any text.
-#[cfg(not(target_arch = "wasm32"))]
 fn long(text: &str) -> Option<f64> {
     text.parse().ok()
 }
