@@ -5,6 +5,7 @@
 mod base64url;
 pub mod canonical;
 pub mod check;
+mod decimal;
 pub mod hash;
 pub mod hlc;
 pub mod json;

@@ -1,5 +1,7 @@
 //! Numbers: as decimal texts, and as JavaScript writes them (ECMAScript `Number::toString`, radix 10).
 
+use crate::decimal;
+
 /// Most digits of an integer that a double holds whatever they are.
 const EXACT_DIGITS: u32 = 15;
 
@@ -10,6 +12,15 @@ const EXACT_POWER: i32 = 22;
 /// or is checked against the number's own text: what else is read here may differ by platform.
 pub(crate) fn read(text: &str) -> Option<f64> {
     short(text).or_else(|| long(text))
+}
+
+/// Reads any text: where it is downloaded by the smaller way, elsewhere by the faster one.
+fn long(text: &str) -> Option<f64> {
+    if cfg!(target_arch = "wasm32") {
+        decimal::parse(text)
+    } else {
+        text.parse().ok()
+    }
 }
 
 /// Reads a text of few digits, for which one exact step is right. None says nothing.
@@ -32,11 +43,6 @@ fn short(text: &str) -> Option<f64> {
     }
     let power = (0..places).fold(1.0, |power, _| power * 10.0);
     Some(digits as f64 / power)
-}
-
-/// Reads any text.
-fn long(text: &str) -> Option<f64> {
-    text.parse().ok()
 }
 
 /// The text of a number. `-0` is `0`, as in JavaScript.
