@@ -70,14 +70,10 @@ test('who takes over twice before the lock is granted leads once', async ({ page
     first.stop()
     return events
   })
-  expect(told).toEqual([
-    'first leads',
-    'first follows',
-    'second leads',
-    'second follows',
-    'first leads',
-    'first follows',
-  ])
+  // Who was robbed may hear of it after the robber.
+  const of = (name: string) => told.filter((event) => event.startsWith(name))
+  expect(of('second')).toEqual(['second leads', 'second follows'])
+  expect(of('first')).toEqual(['first leads', 'first follows', 'first leads', 'first follows'])
 })
 
 test('a leader that cannot begin lets the next one lead', async ({ page, origin }) => {
