@@ -40,7 +40,7 @@ export interface SyncProgress {
 export interface SyncStatus {
   /** Auto-sync is on. */
   readonly isEnabled: boolean
-  /** The database is known and its engine, in some tab, has read it. */
+  /** Some tab has read the database with all that waits in it: from then on the counts are exact. */
   readonly isInitialized: boolean
   /** Whose changes are synced. */
   readonly userId: string | null

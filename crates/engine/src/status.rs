@@ -9,7 +9,7 @@ use tidesync_protocol::json::ObjectWriter;
 pub struct Status {
     /// Whether auto-sync runs: the user's setting, and not disabled by failures.
     pub is_enabled: bool,
-    /// Whether the database was read.
+    /// Whether the database was read, with all that waits in it: from then on the counts are exact.
     pub is_initialized: bool,
     /// The user who is signed in.
     pub user_id: Option<String>,

@@ -20,7 +20,7 @@ impl Engine {
         let is_waiting = self.soft_failures > 0 || self.breaker.failures() > 0;
         Status {
             is_enabled: disabled_reason.is_none(),
-            is_initialized: database.is_some(),
+            is_initialized: database.is_some_and(|database| database.indexed),
             user_id: self.session.user.clone(),
             last_sync_time: database.map_or(0, |database| database.meta.last_sync),
             has_pending_sync: counts.pending > 0 || counts.buffered > 0,
