@@ -21,6 +21,6 @@ open.onupgradeneeded = () => {
 }
 open.onsuccess = () => {
   attach(open.result)
-  open.result.transaction('notes', 'readwrite').objectStore('notes').put({ text: 'hello' }, 1)
   void initAutoSync('ada')
+  open.result.transaction('notes', 'readwrite').objectStore('notes').put({ text: 'hello' }, 1)
 }

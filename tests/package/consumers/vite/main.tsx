@@ -1,4 +1,4 @@
-import { StrictMode } from 'react'
+import { StrictMode, useEffect } from 'react'
 import { createRoot } from 'react-dom/client'
 import { attach, configureCloudSync, installTidesync } from 'tidesync'
 import { useCloudSync } from 'tidesync/react'
@@ -7,6 +7,10 @@ configureCloudSync({ url: location.origin, getToken: () => null })
 
 function Status() {
   const { status } = useCloudSync('ada')
+  // After the hook's own effect: what is written before anybody is named waits for nobody.
+  useEffect(() => {
+    open.result.transaction('notes', 'readwrite').objectStore('notes').put({ text: 'hello' }, 1)
+  }, [])
   return <p id="status">{`initialized: ${status.isInitialized}, pending: ${status.pending}`}</p>
 }
 
@@ -17,7 +21,6 @@ open.onupgradeneeded = () => {
 }
 open.onsuccess = () => {
   attach(open.result)
-  open.result.transaction('notes', 'readwrite').objectStore('notes').put({ text: 'hello' }, 1)
   const root = document.getElementById('root')
   if (root !== null) {
     createRoot(root).render(
