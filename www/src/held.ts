@@ -1,5 +1,6 @@
 /** What the server refused or what cannot be sent: kept, with the reason, until a later change of the record replaces it. */
 
+import { HELD_STORE } from './capture/names'
 import { decodeKey } from './key'
 
 /** A change that is held. */
@@ -17,8 +18,6 @@ export interface HeldChange {
   readonly at: number
 }
 
-const HELD = 'tidesync.held'
-
 interface Row {
   table: string
   lid: string
@@ -29,7 +28,7 @@ interface Row {
 
 /** Reads all held changes of a database. */
 export async function readHeld(database: IDBDatabase): Promise<HeldChange[]> {
-  const store = database.transaction(HELD).objectStore(HELD)
+  const store = database.transaction(HELD_STORE).objectStore(HELD_STORE)
   const [ops, rows] = await Promise.all([
     result<IDBValidKey[]>(store.getAllKeys()),
     result<Row[]>(store.getAll()),

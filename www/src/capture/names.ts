@@ -3,10 +3,13 @@
 const PREFIX = 'tidesync.'
 const LOG_PREFIX = 'tidesync.log.'
 
+/** The store of what the server refused or what cannot be sent. */
+export const HELD_STORE: string = 'tidesync.held'
+
 /** The engine's stores. Each table has a log store besides. */
 export const ENGINE_STORES: readonly string[] = [
   'tidesync.staged',
-  'tidesync.held',
+  HELD_STORE,
   'tidesync.shadow',
   'tidesync.meta',
 ]
