@@ -9,7 +9,7 @@ use std::{
 use gloo_timers::callback::Timeout;
 use tidesync_engine::{
     Engine,
-    interface::{Effect, Input, LogLevel, PushOutcome, Task, TransportFailure},
+    interface::{Effect, Input, LogLevel, RequestOutcome, Task, TransportFailure},
 };
 use wasm_bindgen_futures::spawn_local;
 
@@ -109,11 +109,16 @@ impl Shell {
         match effect {
             Effect::Log { level, message } => self.host.log(level_name(level), &message),
             Effect::Resolve { call, ok } => self.host.resolve(crate::stores::as_number(call.0), ok),
-            Effect::AbortPush => self.transport.abort(),
+            Effect::AbortRequest => self.transport.abort(),
             Effect::Closed => {
                 self.connection.close();
                 self.host.closed();
             }
+            Effect::Pull { .. }
+            | Effect::Reserve { .. }
+            | Effect::OpenStream { .. }
+            | Effect::CloseStream
+            | Effect::AskResolver { .. } => {}
             effect @ (Effect::Load { .. }
             | Effect::ReadLog { .. }
             | Effect::Scan { .. }
@@ -166,7 +171,9 @@ impl Shell {
                     reader::scan(connection, host, &table, after, records_max, bytes_max).await;
                 Some(Input::Scanned { task, outcome })
             }
-            Effect::Prepare { task, slots, pages } => {
+            Effect::Prepare {
+                task, slots, pages, ..
+            } => {
                 let outcome = reader::prepare(connection, host, &slots, &pages).await;
                 Some(Input::Prepared { task, outcome })
             }
@@ -174,6 +181,7 @@ impl Shell {
                 task,
                 fence,
                 writes,
+                ..
             } => {
                 let outcome = stores.commit(connection, host, fence, &writes).await;
                 Some(Input::Committed { task, outcome })
@@ -198,16 +206,14 @@ impl Shell {
                 };
                 Some(self.push(task, batch, push).await)
             }
-            Effect::Log { .. } | Effect::Resolve { .. } | Effect::AbortPush | Effect::Closed => {
-                None
-            }
+            _ => None,
         }
     }
 
     async fn push(&self, task: Task, batch: u64, push: Push) -> Input {
         let outcome = match self.stores.texts(batch) {
             Some(texts) => self.transport.push(&self.host, &texts, push).await,
-            None => PushOutcome::Failed {
+            None => RequestOutcome::Failed {
                 failure: TransportFailure::NoBatch,
             },
         };

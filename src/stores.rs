@@ -194,6 +194,7 @@ impl Batch {
                 state,
                 notice,
                 text,
+                ..
             } => {
                 let text = text
                     .as_ref()
@@ -210,7 +211,7 @@ impl Batch {
                 let range = rows_between(*first, *last)?;
                 self.delete(&log_of(table), range.into());
             }
-            Write::SignLog { .. } => {}
+            _ => {}
         }
         Ok(())
     }
@@ -282,6 +283,7 @@ fn scope(writes: &[Write]) -> Vec<String> {
             Write::PutHeld { .. } | Write::DeleteHeld { .. } => HELD.to_owned(),
             Write::PutPage { .. } => SHADOW.to_owned(),
             Write::ConsumeLog { table, .. } | Write::SignLog { table, .. } => log_of(table),
+            _ => continue,
         };
         if !names.contains(&name) {
             names.push(name);

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use futures_util::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::Array;
-use tidesync_engine::interface::{PushOutcome, TokenReason, TransportFailure};
+use tidesync_engine::interface::{RequestOutcome, TokenReason, TransportFailure};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -56,7 +56,7 @@ impl Transport {
 
     /// Sends operations and waits for the answer; the time limit covers the token, the request and
     /// the whole body of the answer (F31).
-    pub(crate) async fn push(&self, host: &Host, texts: &Array, push: Push) -> PushOutcome {
+    pub(crate) async fn push(&self, host: &Host, texts: &Array, push: Push) -> RequestOutcome {
         let Ok(controller) = AbortController::new() else {
             return failed(TransportFailure::Network);
         };
@@ -85,7 +85,7 @@ impl Transport {
         texts: &Array,
         push: Push,
         signal: &AbortSignal,
-    ) -> Result<PushOutcome, TransportFailure> {
+    ) -> Result<RequestOutcome, TransportFailure> {
         let token = token(host, push.token, &push.subject).await?;
         unless_aborted(signal)?;
         let body = host.body(&push.envelope, texts, push.first, push.last);
@@ -123,8 +123,8 @@ impl Transport {
     }
 }
 
-fn failed(failure: TransportFailure) -> PushOutcome {
-    PushOutcome::Failed { failure }
+fn failed(failure: TransportFailure) -> RequestOutcome {
+    RequestOutcome::Failed { failure }
 }
 
 /// A push that was given up while it waited goes no further.
@@ -149,11 +149,11 @@ async fn token(
     token.as_string().ok_or(TransportFailure::NoToken)
 }
 
-async fn answer(response: Response) -> Result<PushOutcome, TransportFailure> {
+async fn answer(response: Response) -> Result<RequestOutcome, TransportFailure> {
     let body = JsFuture::from(response.text().map_err(network)?)
         .await
         .map_err(network)?;
-    Ok(PushOutcome::Answer {
+    Ok(RequestOutcome::Answer {
         status: response.status(),
         retry_after: response.headers().get("retry-after").map_err(network)?,
         body: body.as_string().unwrap_or_default(),

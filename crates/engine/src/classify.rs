@@ -3,7 +3,7 @@
 use tidesync_protocol::wire::{PROTOCOL, code};
 
 use crate::answer::{Answer, refusal};
-use crate::interface::{PushOutcome, TransportFailure};
+use crate::interface::{RequestOutcome, TransportFailure};
 
 /// What is to be done after a push.
 #[derive(Debug)]
@@ -51,10 +51,10 @@ impl Reason {
 }
 
 /// Decides. `batch` is the name that the request gave itself.
-pub(crate) fn classify(outcome: PushOutcome, batch: &str, online: bool, wall_ms: u64) -> Action {
+pub(crate) fn classify(outcome: RequestOutcome, batch: &str, online: bool, wall_ms: u64) -> Action {
     match outcome {
-        PushOutcome::Failed { failure } => unanswered(failure, online),
-        PushOutcome::Answer {
+        RequestOutcome::Failed { failure } => unanswered(failure, online),
+        RequestOutcome::Answer {
             status,
             retry_after,
             body,

@@ -384,6 +384,7 @@ impl Change {
                 state: held.encode(),
                 notice: notice.clone(),
                 text: text.take(),
+                remote: None,
             });
         }
         for (batch, texts) in &mut self.batches {

@@ -232,6 +232,12 @@ impl Engine {
                     self.pushed(step, outcome);
                 }
             }
+            Input::SettleHeld { call, .. } => self.resolve(call, false),
+            Input::Pulled { .. }
+            | Input::Reserved { .. }
+            | Input::Poked
+            | Input::StreamEnded { .. }
+            | Input::ResolverAnswered { .. } => {}
         }
     }
 

@@ -134,7 +134,46 @@ pub enum Input {
         /// The effect.
         task: Task,
         /// What came back.
-        outcome: PushOutcome,
+        outcome: RequestOutcome,
+    },
+    /// Answers [`Effect::Pull`].
+    Pulled {
+        /// The effect.
+        task: Task,
+        /// What came back.
+        outcome: RequestOutcome,
+    },
+    /// Answers [`Effect::Reserve`].
+    Reserved {
+        /// The effect.
+        task: Task,
+        /// The first of the keys; the others follow one by one.
+        outcome: Result<u64, StorageError>,
+    },
+    /// The stream says that the server has something new: a hint.
+    Poked,
+    /// The stream of [`Effect::OpenStream`] has ended, or could not be opened.
+    StreamEnded {
+        /// The effect.
+        task: Task,
+        /// What the server answered at last; an answer of 200 is a stream that was closed.
+        outcome: RequestOutcome,
+    },
+    /// Answers [`Effect::AskResolver`].
+    ResolverAnswered {
+        /// The effect.
+        task: Task,
+        /// What the app's function gave, or why it failed.
+        outcome: Result<Chosen, String>,
+    },
+    /// The app, or its user, decides what becomes of a held operation.
+    SettleHeld {
+        /// To be resolved.
+        call: Call,
+        /// The operation.
+        op: String,
+        /// What becomes of it.
+        choice: Choice,
     },
 }
 
@@ -183,21 +222,27 @@ pub enum Effect {
         bytes_max: u32,
     },
     /// Fetch the wire form of the values behind `slots` (reading the records of those that are
-    /// logged by reference) and pages of the shadow. Then forget every other slot.
+    /// logged by reference), of `records` as they are now, and pages of the shadow. Then forget
+    /// every other slot.
     Prepare {
         /// To be answered by [`Input::Prepared`].
         task: Task,
         /// The values.
         slots: Vec<Slot>,
+        /// The records; their values follow those of the slots.
+        records: Vec<RecordName>,
         /// The pages.
         pages: Vec<PageId>,
     },
-    /// Do all of `writes` in one transaction that first compares the fence, or nothing.
+    /// Do all of `writes` in one transaction that first compares the fence and looks at the ends of
+    /// logs, or nothing.
     Commit {
         /// To be answered by [`Input::Committed`].
         task: Task,
         /// The fence this engine was given by [`Loaded`].
         fence: u64,
+        /// Logs that must have no row above the one given; else [`StorageError::Moved`].
+        tails: Vec<TableRow>,
         /// The writes, in order.
         writes: Vec<Write>,
     },
@@ -221,8 +266,52 @@ pub enum Effect {
         /// Give up after this many milliseconds.
         timeout_ms: u32,
     },
-    /// Give up the push that is under way; it is not answered any more.
-    AbortPush,
+    /// Give up the push or pull that is under way; it is not answered any more.
+    AbortRequest,
+    /// Ask the server for what is new. The shell keeps the changes of the last answer by place
+    /// until the next pull, and has fetched the blobs that they name before it answers.
+    Pull {
+        /// To be answered by [`Input::Pulled`].
+        task: Task,
+        /// The query of the address, from `limit` on.
+        query: String,
+        /// The token must be this user's.
+        subject: String,
+        /// Whether the token at hand was refused and must be a new one.
+        token: TokenReason,
+        /// Give up after this many milliseconds.
+        timeout_ms: u32,
+    },
+    /// Advance the key generator of a table by `count` in a transaction of its own that first
+    /// compares the fence, leaving no record behind: the keys are this engine's to use.
+    Reserve {
+        /// To be answered by [`Input::Reserved`].
+        task: Task,
+        /// The fence this engine was given by [`Loaded`].
+        fence: u64,
+        /// The table.
+        table: String,
+        /// How many.
+        count: u32,
+    },
+    /// Open the stream of pokes. Every poke is an [`Input::Poked`].
+    OpenStream {
+        /// To be answered by [`Input::StreamEnded`], once.
+        task: Task,
+        /// The token must be this user's.
+        subject: String,
+        /// Whether the token at hand was refused and must be a new one.
+        token: TokenReason,
+    },
+    /// Close the stream; it is not answered any more.
+    CloseStream,
+    /// Ask the app's function for the outcome of a conflict.
+    AskResolver {
+        /// To be answered by [`Input::ResolverAnswered`].
+        task: Task,
+        /// What is in conflict.
+        conflict: Conflict,
+    },
     /// A call of the app is done.
     Resolve {
         /// The call.
@@ -239,6 +328,50 @@ pub enum Effect {
     },
     /// The fence was raised by another tab, or the engine stopped: it asks for nothing any more.
     Closed,
+}
+
+/// A record, by its local name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RecordName {
+    /// The table.
+    pub table: String,
+    /// The record, in its local text form.
+    pub lid: String,
+}
+
+/// Two changes of one record that stand against each other. Values are wire forms; none where the
+/// record was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The table.
+    pub table: String,
+    /// The record, in its local text form.
+    pub lid: String,
+    /// The version that the local change was made on.
+    pub base: u64,
+    /// The record as it is here.
+    pub local: Option<String>,
+    /// The record as the server has it.
+    pub remote: Option<String>,
+}
+
+/// The outcome of a conflict: a wire form, or none where the record is to be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// The value.
+    pub value: Option<String>,
+}
+
+/// What becomes of a held operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "take", rename_all = "kebab-case")]
+pub enum Choice {
+    /// The record as it is here is sent again, on what the server has now.
+    Local,
+    /// The record becomes what the server has.
+    Remote,
+    /// The record becomes this, here and on the server.
+    Value(Chosen),
 }
 
 /// Levels of log lines.
@@ -437,7 +570,7 @@ pub struct Prepared {
     /// The values' wire forms, one after the other, as UTF-8.
     #[serde(with = "hex_bytes")]
     pub bytes: Vec<u8>,
-    /// For each slot, what became of it.
+    /// For each slot, then for each record, what became of it.
     pub values: Vec<PreparedValue>,
     /// The pages; empty where there is none yet.
     #[serde(with = "hex_pages")]
@@ -453,7 +586,7 @@ pub enum PreparedValue {
         /// The offset.
         end: u32,
     },
-    /// Logged by reference, and the record is gone.
+    /// The record is gone.
     Gone,
     /// It has no wire form.
     Unsendable {
@@ -514,6 +647,8 @@ pub enum Write {
         notice: HeldNotice,
         /// The operation's text, where it has one.
         text: Option<Text>,
+        /// The server's record, where that stands against it, as JSON.
+        remote: Option<String>,
     },
     /// Removes a held operation.
     DeleteHeld {
@@ -537,12 +672,63 @@ pub enum Write {
         /// The last row.
         last: u64,
     },
+    /// Stores a record of the app. Capture does not see it.
+    PutRecord {
+        /// The table.
+        table: String,
+        /// The record, in its local text form.
+        lid: String,
+        /// Its value.
+        value: RecordValue,
+    },
+    /// Removes a record of the app. Capture does not see it.
+    DeleteRecord {
+        /// The table.
+        table: String,
+        /// The record, in its local text form.
+        lid: String,
+    },
+    /// Appends a log row as capture would have for a change of the record: put by reference, or
+    /// removed.
+    AppendLog {
+        /// The table.
+        table: String,
+        /// The record, in its local text form.
+        lid: String,
+        /// Under whom.
+        user: String,
+        /// When, by the device's wall clock.
+        at_ms: u64,
+        /// Whether it was removed.
+        delete: bool,
+    },
+    /// Appends to the history of what was resolved without asking; the oldest entries go.
+    PutHistory {
+        /// JSON.
+        entry: String,
+    },
     /// Names the user of log rows that do not name one.
     SignLog {
         /// The table.
         table: String,
         /// The user; none for nobody.
         user: Option<String>,
+    },
+}
+
+/// The value of a record that is stored for the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "camelCase")]
+pub enum RecordValue {
+    /// That of a change of the last pull.
+    Pulled {
+        /// Its place among the changes.
+        index: u32,
+    },
+    /// This wire form.
+    Text {
+        /// The wire form.
+        text: String,
     },
 }
 
@@ -599,6 +785,9 @@ pub enum StorageError {
     /// The connection is closed or closing, or could not be opened.
     #[error("the database connection is closed")]
     Closed,
+    /// A log has more rows than [`Effect::Commit`] expected.
+    #[error("the app has written since")]
+    Moved,
     /// A newer version of the package wrote this database.
     #[error("the database was written by a newer version")]
     Newer,
@@ -610,10 +799,10 @@ pub enum StorageError {
     },
 }
 
-/// What came back from a push.
+/// What came back from the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum PushOutcome {
+pub enum RequestOutcome {
     /// The server, or something in between, answered.
     Answer {
         /// The HTTP status.

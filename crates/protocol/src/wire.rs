@@ -48,7 +48,7 @@ pub struct PushRequest {
 
 /// One change of one record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Op {
     /// The operation's id within its client: `<incarnation>.<n>`. Unique for ever with the client.
     pub op: String,
@@ -81,6 +81,104 @@ pub struct Op {
     /// The content hash of the operation, 16 lower-case hex digits; covers table, rid, kind, base
     /// and the canonical value. An id that comes again with another hash is refused.
     pub hash: String,
+    /// What is done where another client has changed the same since `base`. The hash does not cover
+    /// it.
+    #[serde(default, skip_serializing_if = "OnConflict::is_default")]
+    pub on_conflict: OnConflict,
+}
+
+/// What a server does with an operation against which another client's change stands (Z05).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnConflict {
+    /// For each field the later clock wins; so it is for update against delete.
+    #[default]
+    LastWriteWins,
+    /// For each field the later clock wins; an update wins against a delete.
+    Merge,
+    /// Nothing: the verdict is `conflict`, and the client decides.
+    Ask,
+}
+
+impl OnConflict {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A record as the server has it: a change of a pull, or what stands against an operation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// The space; [`OWN_SPACE`] for the reader's own.
+    pub space: String,
+    /// The table.
+    pub table: String,
+    /// The record id.
+    pub rid: String,
+    /// Its version.
+    pub version: u64,
+    /// The clock of the last change.
+    pub hlc: String,
+    /// Whose the last change was.
+    pub client: String,
+    /// Whether it was removed; then it has no value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// Its value, in its wire form.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub value: Option<Box<RawValue>>,
+}
+
+/// The answer to `GET /api/sync/pull`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PullResponse {
+    /// The protocol version, [`PROTOCOL`].
+    pub protocol: u32,
+    /// The server's epoch.
+    pub epoch: String,
+    /// Records that have changed, in the order of their versions, each as it is now.
+    pub changes: Vec<Record>,
+    /// Where the next pull goes on. Opaque to clients.
+    pub cursor: String,
+    /// Whether there are more changes already.
+    pub more: bool,
+}
+
+/// Who of two was kept in a field that both had changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Winner {
+    /// The operation.
+    Local,
+    /// What the server had.
+    Remote,
+}
+
+/// A field that was resolved without asking.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The field; empty for the record as a whole.
+    pub field: String,
+    /// Who was kept.
+    pub winner: Winner,
+    /// The operation's value; none where it removed it.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub local: Option<Box<RawValue>>,
+    /// The server's value; none where it had none.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub remote: Option<Box<RawValue>>,
 }
 
 /// Reads a member that is there: unlike an `Option`'s own, `null` does not count as absent.
@@ -129,7 +227,10 @@ pub struct VerdictEntry {
     pub remote_id: Option<String>,
     /// `merged`, `conflict`: the server's record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub record: Option<Box<RawValue>>,
+    pub record: Option<Record>,
+    /// `merged`: what was resolved without asking.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolved: Vec<Resolved>,
     /// `rejected`, `retry`, `blocked`: why, for programs. See [`code`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,

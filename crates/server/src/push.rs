@@ -268,6 +268,7 @@ pub(crate) fn entry(op: String, verdict: Verdict) -> VerdictEntry {
         version: None,
         remote_id: None,
         record: None,
+        resolved: Vec::new(),
         code: None,
         message: None,
         retry_after_ms: None,

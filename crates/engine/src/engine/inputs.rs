@@ -145,7 +145,7 @@ impl Engine {
     pub(super) fn interrupt(&mut self) {
         match self.step {
             Some((_, Step::Push { .. })) => {
-                self.effects.push_back(Effect::AbortPush);
+                self.effects.push_back(Effect::AbortRequest);
                 self.step = None;
             }
             Some((_, Step::Load | Step::Commit(_))) | None => {}

@@ -5,7 +5,7 @@ use tidesync_protocol::wire::PROTOCOL;
 
 use crate::classify::{Action, Reason, classify};
 use crate::database::Database;
-use crate::interface::{Effect, LogLevel, PushOutcome, StorageError, TokenReason};
+use crate::interface::{Effect, LogLevel, RequestOutcome, StorageError, TokenReason};
 use crate::schedule;
 use crate::settle::{Fate, Settling, fates};
 
@@ -85,7 +85,7 @@ impl Engine {
         );
     }
 
-    pub(super) fn pushed(&mut self, step: Step, outcome: PushOutcome) {
+    pub(super) fn pushed(&mut self, step: Step, outcome: RequestOutcome) {
         let Step::Push {
             batch,
             count,
@@ -178,6 +178,7 @@ impl Engine {
         self.ask(step, |task| Effect::Prepare {
             task,
             slots: Vec::new(),
+            records: Vec::new(),
             pages,
         });
     }

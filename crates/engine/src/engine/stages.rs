@@ -156,7 +156,12 @@ impl Engine {
         stage.ask(database);
         let (slots, pages) = (stage.slots.clone(), stage.pages.clone());
         let step = Step::Prepare(Box::new(stage));
-        self.ask(step, |task| Effect::Prepare { task, slots, pages });
+        self.ask(step, |task| Effect::Prepare {
+            task,
+            slots,
+            records: Vec::new(),
+            pages,
+        });
     }
 
     /// Rows that a record read by reference may have seen are known before it is staged: it may

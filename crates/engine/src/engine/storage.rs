@@ -90,6 +90,7 @@ impl Engine {
         self.ask(step, |task| Effect::Commit {
             task,
             fence,
+            tails: Vec::new(),
             writes,
         });
     }
@@ -201,6 +202,7 @@ fn code_of(error: &StorageError) -> &'static str {
         StorageError::Fenced => "fenced",
         StorageError::Full => "storage-full",
         StorageError::Closed => "storage-closed",
+        StorageError::Moved => "moved",
         StorageError::Newer => "newer-version",
         StorageError::Other { .. } => "storage-failed",
     }

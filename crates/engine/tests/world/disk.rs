@@ -245,7 +245,9 @@ impl Disk {
                     outcome: answer(fault, scan),
                 }
             }
-            Effect::Prepare { task, slots, pages } => Input::Prepared {
+            Effect::Prepare {
+                task, slots, pages, ..
+            } => Input::Prepared {
                 task,
                 outcome: answer(fault, || self.prepare(&slots, &pages)),
             },
@@ -253,6 +255,7 @@ impl Disk {
                 task,
                 fence,
                 writes,
+                ..
             } => {
                 let fault = fault.or_else(|| (fence != self.fence).then_some(StorageError::Fenced));
                 Input::Committed {
@@ -503,6 +506,7 @@ impl Disk {
                 state,
                 notice,
                 text,
+                ..
             } => {
                 let text = text.map(|text| self.text(text));
                 self.held.insert(op, (state, notice, text));
@@ -530,6 +534,7 @@ impl Disk {
                     logged.user = user.clone();
                 }
             }
+            other => panic!("not written yet: {other:?}"),
         }
     }
 }

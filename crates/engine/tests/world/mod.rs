@@ -14,7 +14,7 @@ pub mod server;
 use std::collections::BTreeMap;
 
 use tidesync_engine::interface::{
-    Call, Effect, Input, LogLevel, Now, PushOutcome, RowUser, StorageError, Task, TokenReason,
+    Call, Effect, Input, LogLevel, Now, RequestOutcome, RowUser, StorageError, Task, TokenReason,
     TransportFailure,
 };
 use tidesync_engine::{Config, Engine, Status, TimerReason};
@@ -200,7 +200,7 @@ impl World {
                 let outcome = self.push(batch, first..last, envelope, subject, token);
                 let timed_out = matches!(
                     outcome,
-                    PushOutcome::Failed {
+                    RequestOutcome::Failed {
                         failure: TransportFailure::Timeout
                     }
                 );
@@ -212,7 +212,7 @@ impl World {
                 let due = self.now.monotonic_ms + wait;
                 self.inbox.push((due, Input::Pushed { task, outcome }));
             }
-            Effect::AbortPush => {
+            Effect::AbortRequest => {
                 let task = self.flight.take();
                 self.inbox.retain(|(_, input)| match input {
                     Input::Pushed { task: of, .. } => Some(*of) != task,
@@ -240,8 +240,8 @@ impl World {
         envelope: String,
         subject: String,
         token: TokenReason,
-    ) -> PushOutcome {
-        let failed = |failure| PushOutcome::Failed { failure };
+    ) -> RequestOutcome {
+        let failed = |failure| RequestOutcome::Failed { failure };
         if self.token_fails {
             return failed(TransportFailure::TokenFailed);
         }

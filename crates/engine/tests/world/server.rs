@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tidesync_engine::interface::{PushOutcome, TokenReason, TransportFailure};
+use tidesync_engine::interface::{RequestOutcome, TokenReason, TransportFailure};
 use tidesync_protocol::wire::{
     Op, OpKind, PROTOCOL, PushRequest, PushResponse, Verdict, VerdictEntry,
 };
@@ -88,7 +88,7 @@ impl Server {
         values
     }
 
-    pub fn push(&mut self, subject: &str, body: &str, token: TokenReason) -> PushOutcome {
+    pub fn push(&mut self, subject: &str, body: &str, token: TokenReason) -> RequestOutcome {
         let fault = self
             .script
             .pop_front()
@@ -159,6 +159,7 @@ impl Server {
             version: None,
             remote_id: None,
             record: None,
+            resolved: Vec::new(),
             code: None,
             message: None,
             retry_after_ms: None,
@@ -202,19 +203,19 @@ impl Server {
     }
 }
 
-fn failed(failure: TransportFailure) -> PushOutcome {
-    PushOutcome::Failed { failure }
+fn failed(failure: TransportFailure) -> RequestOutcome {
+    RequestOutcome::Failed { failure }
 }
 
-fn answer(status: u16, retry_after: Option<String>, body: String) -> PushOutcome {
-    PushOutcome::Answer {
+fn answer(status: u16, retry_after: Option<String>, body: String) -> RequestOutcome {
+    RequestOutcome::Answer {
         status,
         retry_after,
         body,
     }
 }
 
-fn refuse(status: u16, code: &str) -> PushOutcome {
+fn refuse(status: u16, code: &str) -> RequestOutcome {
     answer(
         status,
         None,
