@@ -4,6 +4,7 @@ use tidesync_protocol::json::{Found, JsonReader};
 use tidesync_protocol::wire::Verdict;
 
 use crate::classify::Reason;
+use crate::remote::Remote;
 
 /// The answer to a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub(crate) struct Judged {
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) retry_after_ms: Option<u64>,
+    /// The server's record.
+    pub(crate) record: Option<Remote>,
+    /// What was resolved without asking, as JSON.
+    pub(crate) resolved: Option<String>,
 }
 
 /// An object's members, as far as they were found.
@@ -36,6 +41,8 @@ struct Members {
     code: Option<String>,
     message: Option<String>,
     retry_after_ms: Option<u64>,
+    record: Option<Remote>,
+    resolved: Option<String>,
     verdicts: Option<Vec<Option<Judged>>>,
 }
 
@@ -61,8 +68,13 @@ pub(crate) fn refusal(body: &str) -> Option<Reason> {
     })
 }
 
+/// The epoch that a body names.
+pub(crate) fn epoch(body: &str) -> Option<String> {
+    members_of(body)?.epoch
+}
+
 fn members_of(body: &str) -> Option<Members> {
-    let mut json = JsonReader::new(body).ok()?;
+    let mut json = JsonReader::new(body);
     let found = members(&mut json, true).ok()?;
     json.end().ok()?;
     Some(found)
@@ -82,6 +94,8 @@ fn members(json: &mut JsonReader<'_>, is_answer: bool) -> Found<Members> {
             "code" => found.code = json.text()?,
             "message" => found.message = json.text()?,
             "retryAfterMs" => found.retry_after_ms = json.whole()?,
+            "record" => found.record = Remote::next(json)?,
+            "resolved" => found.resolved = Some(json.raw()?.to_owned()),
             "verdicts" if is_answer => {
                 let verdicts = found.verdicts.insert(Vec::new());
                 json.array(&mut |json| {
@@ -104,5 +118,7 @@ fn judged(found: Members) -> Option<Judged> {
         code: found.code,
         message: found.message,
         retry_after_ms: found.retry_after_ms,
+        record: found.record,
+        resolved: found.resolved,
     })
 }

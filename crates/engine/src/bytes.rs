@@ -16,6 +16,12 @@ impl Writer {
         self.bytes.push(number as u8);
     }
 
+    /// Truth values, a bit each, the first one lowest.
+    pub(crate) fn flags(&mut self, flags: &[bool]) {
+        let bits = flags.iter().rev();
+        self.number(bits.fold(0, |bits, flag| bits << 1 | u64::from(*flag)));
+    }
+
     pub(crate) fn count(&mut self, count: usize) {
         self.number(count as u64);
     }

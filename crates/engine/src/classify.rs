@@ -2,14 +2,32 @@
 
 use tidesync_protocol::wire::{PROTOCOL, code};
 
-use crate::answer::{Answer, refusal};
+use crate::answer::{Answer, epoch, refusal};
 use crate::interface::{RequestOutcome, TransportFailure};
+use crate::remote::PullAnswer;
 
-/// What is to be done after a push.
+/// What was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expected<'a> {
+    /// Verdicts on the request of this name.
+    Push(&'a str),
+    /// Changes.
+    Pull,
+}
+
+/// What is to be done after a push or pull.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// The server answered; go by its verdicts.
     Settle(Answer),
+    /// The server answered with changes.
+    Take(PullAnswer),
+    /// The server has no such route: it takes pushes only.
+    NotOffered,
+    /// The place where the last pull ended is gone; the epoch where that is new.
+    Restart { epoch: Option<String> },
+    /// The server has forgotten what this client has sent before.
+    NewClient,
     /// The token does not hold: once more with a new one.
     RefreshToken,
     /// Nobody is signed in, or not the one whose changes these are.
@@ -50,8 +68,13 @@ impl Reason {
     }
 }
 
-/// Decides. `batch` is the name that the request gave itself.
-pub(crate) fn classify(outcome: RequestOutcome, batch: &str, online: bool, wall_ms: u64) -> Action {
+/// Decides.
+pub(crate) fn classify(
+    outcome: RequestOutcome,
+    expected: Expected<'_>,
+    online: bool,
+    wall_ms: u64,
+) -> Action {
     match outcome {
         RequestOutcome::Failed { failure } => unanswered(failure, online),
         RequestOutcome::Answer {
@@ -60,7 +83,7 @@ pub(crate) fn classify(outcome: RequestOutcome, batch: &str, online: bool, wall_
             body,
         } => {
             let after_ms = retry_after.and_then(|header| retry_after_ms(&header, wall_ms));
-            answered(status, after_ms, &body, batch)
+            answered(status, after_ms, &body, expected)
         }
     }
 }
@@ -97,25 +120,30 @@ fn fail(code: &str, message: &str, after_ms: Option<u64>) -> Action {
     }
 }
 
-fn answered(status: u16, after_ms: Option<u64>, body: &str, batch: &str) -> Action {
+fn answered(status: u16, after_ms: Option<u64>, body: &str, expected: Expected<'_>) -> Action {
     let said = refusal(body);
     let known = said.is_some();
+    let says = |code: &str| said.as_ref().is_some_and(|said| said.code == code);
+    if says(code::CLIENT_EXPIRED) {
+        return Action::NewClient;
+    }
+    if says(code::CURSOR_EXPIRED) || says(code::EPOCH_CHANGED) {
+        let epoch = epoch(body).filter(|_| says(code::EPOCH_CHANGED));
+        return Action::Restart { epoch };
+    }
     let reason = |code: &str, message: &str| match said {
         Some(said) => said,
         None => Reason::new(code, message),
     };
     match status {
-        200..=299 => match Answer::read(body) {
-            // Anything in between may answer 200: only the server knows the batch's name.
-            Some(answer) if answer.protocol == u64::from(PROTOCOL) && answer.batch == batch => {
-                Action::Settle(answer)
-            }
-            _ => fail(
+        200..=299 => read(body, expected).unwrap_or_else(|| {
+            fail(
                 "not-the-server",
                 "what answered is not a Tidesync server",
                 after_ms,
-            ),
-        },
+            )
+        }),
+        404 | 405 | 501 if matches!(expected, Expected::Pull) => Action::NotOffered,
         401 => Action::RefreshToken,
         403 if known => {
             Action::WaitForSignIn(reason(code::WRONG_SUBJECT, "the server refused the user"))
@@ -138,6 +166,19 @@ fn answered(status: u16, after_ms: Option<u64>, body: &str, batch: &str) -> Acti
             reason: reason(&status_code(status), "the server failed"),
             after_ms,
         },
+    }
+}
+
+/// What the server says; none where it is not the server. Anything in between may answer 200.
+fn read(body: &str, expected: Expected<'_>) -> Option<Action> {
+    match expected {
+        // Only the server knows the batch's name.
+        Expected::Push(batch) => {
+            let answer = Answer::read(body)?;
+            let ours = answer.protocol == u64::from(PROTOCOL) && answer.batch == batch;
+            ours.then_some(Action::Settle(answer))
+        }
+        Expected::Pull => PullAnswer::read(body, PROTOCOL).map(Action::Take),
     }
 }
 

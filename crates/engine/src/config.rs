@@ -44,8 +44,85 @@ pub struct Config {
     pub initial: Initial,
     /// Whether the first user to sign in gets what was written before anyone did.
     pub adopt_anonymous: bool,
+    /// What is configured of single tables, by name.
+    #[serde(with = "pairs")]
+    pub tables: Vec<(String, TableConfig)>,
+    /// Whether a stream is kept open that tells of other devices' changes at once.
+    pub live: bool,
+    /// Most changes of one pull, once the first download is done.
+    pub pull_limit: u32,
     /// 32 random bytes, fresh for every start of the engine: ids are made of them.
     pub seed: [u8; 32],
+}
+
+/// What is configured of one table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct TableConfig {
+    /// What becomes of two changes of one field.
+    pub conflict: Strategy,
+    /// The fields that hold a key of a record of another table: field and table.
+    #[serde(with = "pairs")]
+    pub references: Vec<(String, String)>,
+    /// What becomes of fields that the app saves as they were before another client changed them.
+    pub stale_fields: StaleFields,
+}
+
+/// How a conflict is resolved (Z05).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The later write wins, field by field; a later delete wins against an update.
+    #[default]
+    LastWriteWins,
+    /// The later write wins, field by field; an update wins against a delete.
+    Merge,
+    /// This client's change wins.
+    ClientPriority,
+    /// The server's record wins.
+    ServerPriority,
+    /// A function of the app decides.
+    Custom,
+    /// A person decides.
+    Manual,
+}
+
+/// What becomes of a field that the app saves as it was before another client changed it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StaleFields {
+    /// It is an echo: the other client's value stays.
+    #[default]
+    KeepRemote,
+    /// It is a change like any other.
+    AsWritten,
+}
+
+impl Strategy {
+    /// How it is called in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LastWriteWins => "last-write-wins",
+            Self::Merge => "merge",
+            Self::ClientPriority => "client-priority",
+            Self::ServerPriority => "server-priority",
+            Self::Custom => "custom",
+            Self::Manual => "manual",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::LastWriteWins,
+            Self::Merge,
+            Self::ClientPriority,
+            Self::ServerPriority,
+            Self::Custom,
+            Self::Manual,
+        ];
+        all.into_iter().find(|strategy| strategy.name() == name)
+    }
 }
 
 /// What becomes of records that were there before the database was attached.
@@ -78,6 +155,9 @@ impl Default for Config {
             skip_tables: vec!["checkpoints".to_owned(), "conversationMemories".to_owned()],
             initial: Initial::Upload,
             adopt_anonymous: false,
+            tables: Vec::new(),
+            live: true,
+            pull_limit: 200,
             seed: [0; 32],
         }
     }
@@ -92,6 +172,19 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// What is configured of a table.
+    pub(crate) fn table(&self, name: &str) -> Option<&TableConfig> {
+        let found = self.tables.iter().find(|(table, _)| table == name);
+        found.map(|(_, config)| config)
+    }
+
+    /// How conflicts of a table are resolved.
+    pub(crate) fn strategy(&self, table: &str) -> Strategy {
+        self.table(table)
+            .map(|table| table.conflict)
+            .unwrap_or_default()
+    }
+
     /// Reads the configuration from JSON; what is left out or null has its default.
     ///
     /// # Errors
@@ -100,7 +193,7 @@ impl Config {
         let mut config = Self::default();
         let mut member = String::new();
         let mut read = || {
-            let mut json = JsonReader::new(text)?;
+            let mut json = JsonReader::new(text);
             json.object(&mut |name, json| {
                 name.clone_into(&mut member);
                 config.read_member(name, json)
@@ -148,6 +241,19 @@ impl Config {
                 self.adopt_anonymous = json.flag()?;
                 Ok(())
             }
+            "tables" => {
+                self.tables.clear();
+                json.object(&mut |name, json| {
+                    self.tables
+                        .push((name.to_owned(), TableConfig::read(json)?));
+                    Ok(())
+                })
+            }
+            "live" => {
+                self.live = json.flag()?;
+                Ok(())
+            }
+            "pullLimit" => narrow(json, &mut self.pull_limit),
             "seed" => {
                 let mut places = self.seed.iter_mut();
                 json.array(&mut |json| {
@@ -158,6 +264,35 @@ impl Config {
             }
             _ => Err(WRONG),
         }
+    }
+}
+
+impl TableConfig {
+    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
+        let mut table = Self::default();
+        json.object(&mut |name, json| {
+            match name {
+                "conflict" => {
+                    let strategy = json.text()?;
+                    table.conflict = strategy.as_deref().and_then(Strategy::named).ok_or(WRONG)?;
+                }
+                "references" => json.object(&mut |field, json| {
+                    let to = json.text()?.ok_or(WRONG)?;
+                    table.references.push((field.to_owned(), to));
+                    Ok(())
+                })?,
+                "staleFields" => {
+                    table.stale_fields = match json.text()?.as_deref() {
+                        Some("keep-remote") => StaleFields::KeepRemote,
+                        Some("as-written") => StaleFields::AsWritten,
+                        _ => return Err(WRONG),
+                    };
+                }
+                _ => return Err(WRONG),
+            }
+            Ok(())
+        })?;
+        Ok(table)
     }
 }
 
@@ -176,6 +311,26 @@ fn narrow(json: &mut JsonReader<'_>, to: &mut u32) -> Found<()> {
     Ok(())
 }
 
+/// Names and what is said of them, as an object of JSON.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        pairs: &[(String, T)],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_map(pairs.iter().map(|(name, said)| (name, said)))
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<(String, T)>, D::Error> {
+        Ok(BTreeMap::deserialize(from)?.into_iter().collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +340,15 @@ mod tests {
         let config = Config {
             seed: std::array::from_fn(|place| place as u8),
             initial: Initial::Ignore,
+            tables: vec![(
+                "files".to_owned(),
+                TableConfig {
+                    conflict: Strategy::ClientPriority,
+                    references: vec![("workspace".to_owned(), "workspaces".to_owned())],
+                    stale_fields: StaleFields::AsWritten,
+                },
+            )],
+            live: false,
             ..Config::default()
         };
         let text = serde_json::to_string(&config).unwrap();
@@ -200,6 +364,7 @@ mod tests {
             (r#"{"seed":[256]}"#, "seed"),
             (r#"{"initial":"other"}"#, "initial"),
             (r#"{"buffer":1}"#, "buffer"),
+            (r#"{"tables":{"a":{"conflict":"none"}}}"#, "tables"),
         ] {
             let error = Config::from_json(text).unwrap_err();
             assert_eq!(error.member, member, "{text}");

@@ -5,9 +5,13 @@ use siphasher::sip::SipHasher24;
 
 use crate::fold::Taken;
 use crate::index::{self, Id, Index};
-use crate::interface::{HeldNotice, LogRow, PageId, RowUser, Table, Text, Write};
-use crate::meta::{Counts, Meta};
-use crate::shadow::{self, Page};
+use crate::interface::{
+    Call, HeldNotice, LogRow, Now, PageId, RowUser, Table, TableRow, Text, Write,
+};
+use crate::meta::{Counts, Meta, ScanMark};
+use crate::remote::Remote;
+use crate::resolve::Decision;
+use crate::shadow::{self, Entry, Names, Page};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::{Batch, Held};
 
@@ -16,6 +20,12 @@ const SPLITS_MAX: u32 = 4;
 
 /// How many bytes of pages are kept in memory between steps.
 const CACHE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The family of pages that say what the server's records of a table are called here. No store of
+/// an app is called so: the first character is a control character of ours.
+fn aliases_of(table: &str) -> String {
+    ["\u{1}", table].concat()
+}
 
 /// A page with its size as it is stored.
 #[derive(Debug, Clone, Default)]
@@ -134,6 +144,17 @@ impl Database {
         }
     }
 
+    /// The page that says what a record of the server's is called here.
+    pub(crate) fn alias_page(&self, table: &str, rid: &str) -> PageId {
+        self.page_id(&aliases_of(table), rid)
+    }
+
+    /// What a record of the server's is called here, where its page is in memory.
+    pub(crate) fn alias(&self, table: &str, rid: &str) -> Option<String> {
+        let page = self.page(&self.alias_page(table, rid))?;
+        page.get(rid)?.rid.clone()
+    }
+
     pub(crate) fn buckets(&self, table: &str) -> u32 {
         self.meta.tables.get(table).map_or(0, |table| table.buckets)
     }
@@ -166,6 +187,18 @@ impl Database {
         let ids: Vec<Id> = lids.iter().map(|lid| self.id(table, lid)).collect();
         let side = if own { &mut self.own } else { &mut self.others };
         side.hint(ids.into_iter());
+    }
+
+    /// Whether an operation is held of a record.
+    pub(crate) fn is_held(&self, table: &str, lid: &str) -> bool {
+        let mut held = self.held.values();
+        held.any(|held| held.lid == lid && held.table == table)
+    }
+
+    /// Whether every record of the table that was there before is known.
+    pub(crate) fn is_scanned(&self, table: &str) -> bool {
+        let known = self.meta.tables.get(table);
+        known.is_some_and(|table| table.scan == ScanMark::Done)
     }
 
     /// Whether an operation of somebody else is held of a record.
@@ -296,11 +329,27 @@ pub(crate) struct Change {
     pub(crate) dropped: Vec<u64>,
     pub(crate) held: Vec<(Held, HeldNotice, Option<Text>)>,
     pub(crate) released: Vec<String>,
+    /// Held operations against which something newer stands.
+    pub(crate) renewed: Vec<Held>,
     pub(crate) taken: SortedMap<String, Vec<Taken>>,
     pub(crate) heads: SortedMap<String, u64>,
     pub(crate) portions: SortedMap<String, (u64, u32)>,
     /// Set where the owner changes.
     pub(crate) signed: Option<Signed>,
+    /// Records of the app and rows of its logs, as they are written.
+    pub(crate) records: Vec<Write>,
+    /// The records of the rows: a hint for the counts.
+    appended: Vec<(String, String)>,
+    /// The decision that this carries out, and the call that is to be answered.
+    pub(crate) decided: Option<(Decision, Option<Call>)>,
+    /// Whether the records were taken over from the server.
+    pub(crate) takes_over: bool,
+    /// Logs that must not have grown.
+    pub(crate) tails: Vec<TableRow>,
+    /// What is told of conflicts that were resolved without asking, as JSON.
+    pub(crate) history: Vec<String>,
+    /// Records that the server has merged: to be taken over next.
+    pub(crate) merged: Vec<Remote>,
 }
 
 /// Whose the log rows become that name no user, when the owner changes.
@@ -321,10 +370,18 @@ impl Change {
             dropped: Vec::new(),
             held: Vec::new(),
             released: Vec::new(),
+            renewed: Vec::new(),
             taken: SortedMap::default(),
             heads: SortedMap::default(),
             portions: SortedMap::default(),
             signed: None,
+            records: Vec::new(),
+            appended: Vec::new(),
+            decided: None,
+            takes_over: false,
+            tails: Vec::new(),
+            history: Vec::new(),
+            merged: Vec::new(),
         }
     }
 
@@ -334,9 +391,12 @@ impl Change {
             && self.batches.is_empty()
             && self.dropped.is_empty()
             && self.held.is_empty()
+            && self.renewed.is_empty()
             && self.released.is_empty()
             && self.taken.values().all(Vec::is_empty)
             && self.signed.is_none()
+            && self.records.is_empty()
+            && self.history.is_empty()
             && self.meta == database.meta
     }
 
@@ -365,6 +425,43 @@ impl Change {
         self.released.extend(ops);
     }
 
+    /// Notes what a record of the server's is called here. The page is in memory.
+    pub(crate) fn set_alias(&mut self, database: &Database, table: &str, rid: &str, lid: &str) {
+        let page = database.alias_page(table, rid);
+        let known = self.page(database, &page).and_then(|page| page.get(rid));
+        if known.is_some_and(|known| known.rid.as_deref() == Some(lid)) {
+            return;
+        }
+        let entry = Entry {
+            rid: Some(lid.to_owned()),
+            ..Entry::default()
+        };
+        self.page_mut(database, page)
+            .put(rid, entry, &Names::default());
+    }
+
+    /// Puts a change of the record into the log, as if the app had made it now.
+    pub(crate) fn append(
+        &mut self,
+        database: &Database,
+        owner: u32,
+        table: &str,
+        lid: &str,
+        now: Now,
+        delete: bool,
+    ) {
+        let place = usize::try_from(owner).unwrap_or(usize::MAX);
+        let owner = database.meta.owners.get(place);
+        self.records.push(Write::AppendLog {
+            table: table.to_owned(),
+            lid: lid.to_owned(),
+            user: owner.map(|owner| owner.user.clone()).unwrap_or_default(),
+            at_ms: now.wall_ms,
+            delete,
+        });
+        self.appended.push((table.to_owned(), lid.to_owned()));
+    }
+
     /// The writes of the transaction.
     pub(crate) fn writes(&mut self, database: &Database) -> Vec<Write> {
         let mut writes = Vec::new();
@@ -378,13 +475,20 @@ impl Change {
         for op in self.released.clone() {
             writes.push(Write::DeleteHeld { op });
         }
+        for held in &self.renewed {
+            writes.push(Write::RenewHeld {
+                op: held.op.clone(),
+                state: held.encode(),
+                remote: held.remote.clone(),
+            });
+        }
         for (held, notice, text) in &mut self.held {
             writes.push(Write::PutHeld {
                 op: held.op.clone(),
                 state: held.encode(),
                 notice: notice.clone(),
                 text: text.take(),
-                remote: None,
+                remote: held.remote.clone(),
             });
         }
         for (batch, texts) in &mut self.batches {
@@ -400,6 +504,9 @@ impl Change {
                 .map(|batch| Write::DeleteStaged { batch: *batch }),
         );
         self.consume(&mut writes);
+        writes.append(&mut self.records);
+        let entries = self.history.drain(..);
+        writes.extend(entries.map(|entry| Write::PutHistory { entry }));
         self.store_pages(database, &mut writes);
         self.meta.counts = database.counts();
         let owner = self.meta.owner_name().map(str::to_owned);
@@ -511,6 +618,9 @@ impl Change {
         for op in &self.released {
             database.held.remove(op);
         }
+        for held in self.renewed {
+            database.held.insert(held.op.clone(), held);
+        }
         for (held, ..) in self.held {
             database.held.insert(held.op.clone(), held);
         }
@@ -523,6 +633,9 @@ impl Change {
                     .own
                     .consume(taken.row, taken.changes, ids.into_iter());
             }
+        }
+        for (table, lid) in self.appended {
+            database.hint(&table, &[lid], true);
         }
         database.pages.extend(self.pages);
         database.heads.extend(self.heads);

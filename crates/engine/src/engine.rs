@@ -1,28 +1,37 @@
 //! The engine: what it holds, and which part handles which input. The parts are in the modules
 //! below; none of them calls another's steps.
 
+mod decide;
 mod inputs;
+mod pull;
 mod push;
 mod run;
 mod scan;
 mod snapshot;
 mod stages;
 mod storage;
+mod stream;
+mod sweep;
 
 use std::collections::VecDeque;
 
+use crate::apply::Applying;
 use crate::breaker::Breaker;
 use crate::config::Config;
 use crate::database::{Change, Database};
-use crate::interface::{Call, Effect, Input, LogLevel, Now, Prepared, Task};
+use crate::interface::{Call, Effect, Input, LogLevel, Now, PageId, Prepared, Task};
+use crate::remote::Remote;
+use crate::resolve::Decision;
 use crate::rng::Rng;
 use crate::schedule::{Schedule, TimerReason};
 use crate::settle::Settling;
 use crate::stage::{OpIds, Stage};
 use crate::status::{LastError, Storage};
+use decide::{Asked, Deciding};
 use run::Run;
 use scan::Scanning;
 use stages::Reading;
+use stream::Stream;
 
 /// The sync engine of one database, in the tab that leads.
 #[derive(Debug)]
@@ -39,6 +48,15 @@ pub struct Engine {
     /// The step under way, with the task whose answer it waits for.
     step: Option<(Task, Step)>,
     run: Option<Run>,
+    /// Records that the server has merged, to be taken over next. What is lost of them with this
+    /// engine comes again with the next pull.
+    inbox: Vec<Remote>,
+    stream: Stream,
+    /// Held operations whose fate is decided, each with the call that is to be answered.
+    decisions: Vec<(Decision, Option<Call>)>,
+    asked: Asked,
+    /// The log has grown since it was read.
+    moved: bool,
     /// Calls that wait for a sync to begin.
     calls: Vec<(Call, Wish)>,
     schedule: Schedule,
@@ -107,6 +125,19 @@ enum Step {
         refreshed: bool,
     },
     Pages(Settling),
+    Pull {
+        refreshed: bool,
+    },
+    /// Pages that say what records are called here, and what the server was known to have.
+    Names(Applying),
+    /// Keys for new records of this table.
+    Reserve(Applying, String),
+    /// What the app has.
+    Local(Applying),
+    /// A held operation's record.
+    Decide(Deciding),
+    /// Pages that a pull from scratch is compared with.
+    Sweep(Vec<PageId>),
 }
 
 impl Engine {
@@ -129,6 +160,11 @@ impl Engine {
             database: None,
             step: None,
             run: None,
+            inbox: Vec::new(),
+            stream: Stream::default(),
+            decisions: Vec::new(),
+            asked: Asked::default(),
+            moved: false,
             calls: Vec::new(),
             schedule: Schedule::default(),
             breaker: Breaker::default(),
@@ -154,6 +190,7 @@ impl Engine {
         }
         self.dispatch(input);
         self.advance();
+        self.tend_stream();
     }
 
     /// The next thing to do; none where all is said.
@@ -164,6 +201,13 @@ impl Engine {
     /// When [`Input::Timeout`] is due, in monotonic milliseconds, and why.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(u64, TimerReason)> {
+        let stream = self.stream_due().map(|at| (at, TimerReason::Stream));
+        let wakes = self.next_wake().into_iter().chain(stream);
+        wakes.min()
+    }
+
+    /// When the next step is due.
+    fn next_wake(&self) -> Option<(u64, TimerReason)> {
         match self.life {
             Life::New | Life::Failed | Life::Unusable | Life::Closed => None,
             Life::Loading | Life::Running if self.step.is_some() => None,
@@ -232,12 +276,20 @@ impl Engine {
                     self.pushed(step, outcome);
                 }
             }
-            Input::SettleHeld { call, .. } => self.resolve(call, false),
-            Input::Pulled { .. }
-            | Input::Reserved { .. }
-            | Input::Poked
-            | Input::StreamEnded { .. }
-            | Input::ResolverAnswered { .. } => {}
+            Input::Pulled { task, outcome } => {
+                if let Some(step) = self.take_step(task) {
+                    self.pulled(step, outcome);
+                }
+            }
+            Input::Reserved { task, outcome } => {
+                if let Some((step, first)) = self.answered(task, outcome) {
+                    self.reserved(step, first);
+                }
+            }
+            Input::Poked => self.poked(),
+            Input::StreamEnded { task, outcome } => self.stream_ended(task, &outcome),
+            Input::SettleHeld { call, op, choice } => self.settle_held(call, &op, choice),
+            Input::ResolverAnswered { task, outcome } => self.app_answered(task, outcome),
         }
     }
 

@@ -565,7 +565,7 @@ pub struct ScanRecord {
 }
 
 /// The values and pages of [`Effect::Prepare`], in the order asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
     /// The values' wire forms, one after the other, as UTF-8.
     #[serde(with = "hex_bytes")]
@@ -648,6 +648,16 @@ pub enum Write {
         /// The operation's text, where it has one.
         text: Option<Text>,
         /// The server's record, where that stands against it, as JSON.
+        remote: Option<String>,
+    },
+    /// Replaces the state of a held operation that is stored, and what stands against it.
+    RenewHeld {
+        /// The operation.
+        op: String,
+        /// The engine's own record of it.
+        #[serde(with = "hex_bytes")]
+        state: Vec<u8>,
+        /// The server's record, as JSON.
         remote: Option<String>,
     },
     /// Removes a held operation.

@@ -9,6 +9,7 @@
 //! durable. One step is under way at a time.
 
 mod answer;
+mod apply;
 mod batch;
 mod breaker;
 mod bytes;
@@ -20,8 +21,11 @@ mod fold;
 mod index;
 pub mod interface;
 mod meta;
+mod overlay;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod properties;
+mod remote;
+mod resolve;
 mod rng;
 mod schedule;
 mod settle;
@@ -31,7 +35,7 @@ mod stage;
 mod staged;
 mod status;
 
-pub use config::{Config, ConfigError, Initial};
+pub use config::{Config, ConfigError, Initial, StaleFields, Strategy, TableConfig};
 pub use engine::Engine;
 pub use schedule::TimerReason;
-pub use status::{DisabledReason, LastError, Phase, Progress, Status, Storage};
+pub use status::{Direction, DisabledReason, LastError, Phase, Progress, Status, Storage};

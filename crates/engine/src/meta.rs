@@ -26,8 +26,61 @@ pub(crate) struct Meta {
     pub(crate) enabled: bool,
     /// Wall milliseconds of the last sync that the server confirmed; 0 for never.
     pub(crate) last_sync: u64,
+    /// The server's epoch at the last pull; empty before the first.
+    pub(crate) epoch: String,
+    /// Where the next pull goes on; none where it begins from scratch.
+    pub(crate) cursor: Option<String>,
+    /// Counts the pulls from scratch: an entry of the shadow with a lower number was not seen by
+    /// the last one.
+    pub(crate) generation: u32,
+    /// Set from the beginning of a pull from scratch until what it did not bring was looked at.
+    pub(crate) sweep: Option<Sweep>,
     pub(crate) tables: SortedMap<String, TableMeta>,
     pub(crate) counts: Counts,
+}
+
+/// What becomes of records that a pull from scratch did not bring, and how far that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sweep {
+    /// The server was restored from an older copy: they are sent again. Else it has removed them,
+    /// so long ago that it has forgotten.
+    pub(crate) restored: bool,
+    /// The table that is under way, by name; empty before the first.
+    pub(crate) table: String,
+    /// Its next bucket.
+    pub(crate) bucket: u32,
+}
+
+impl Sweep {
+    pub(crate) fn new(restored: bool) -> Self {
+        Self {
+            restored,
+            table: String::new(),
+            bucket: 0,
+        }
+    }
+
+    fn to_json(&self) -> String {
+        ObjectWriter::default()
+            .flag("restored", self.restored)
+            .text("table", &self.table)
+            .whole("bucket", u64::from(self.bucket))
+            .finish()
+    }
+
+    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
+        let mut sweep = Self::new(false);
+        json.object(&mut |name, json| {
+            match name {
+                "restored" => sweep.restored = json.flag()?,
+                "table" => sweep.table = json.text()?.unwrap_or_default(),
+                "bucket" => sweep.bucket = small(json)?,
+                _ => json.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(sweep)
+    }
 }
 
 /// A user of this database, with the client that the server knows them by here.
@@ -101,6 +154,16 @@ impl Meta {
             .text("clock", &self.clock)
             .flag("enabled", self.enabled)
             .whole("lastSync", self.last_sync)
+            .text("epoch", &self.epoch)
+            .optional("cursor", self.cursor.as_deref())
+            .whole("generation", u64::from(self.generation))
+            .json(
+                "sweep",
+                &self
+                    .sweep
+                    .as_ref()
+                    .map_or_else(|| "null".to_owned(), Sweep::to_json),
+            )
             .json("tables", &tables.finish())
             .json("counts", &self.counts.to_json())
             .finish()
@@ -109,7 +172,7 @@ impl Meta {
     /// The format of any version's record; none where the text is not one.
     pub(crate) fn format_of(text: &str) -> Option<u32> {
         let mut format = None;
-        let mut json = JsonReader::new(text).ok()?;
+        let mut json = JsonReader::new(text);
         let read = json.object(&mut |name, json| {
             if name == "format" {
                 format = json.whole()?.map(clamped);
@@ -131,7 +194,7 @@ impl Meta {
 
     fn members(text: &str) -> Found<Self> {
         let mut meta = Self::default();
-        let mut json = JsonReader::new(text)?;
+        let mut json = JsonReader::new(text);
         json.object(&mut |name, json| {
             match name {
                 "format" => meta.format = small(json)?,
@@ -145,6 +208,10 @@ impl Meta {
                 "clock" => meta.clock = json.text()?.unwrap_or_default(),
                 "enabled" => meta.enabled = json.flag()?,
                 "lastSync" => meta.last_sync = json.whole()?.unwrap_or_default(),
+                "epoch" => meta.epoch = json.text()?.unwrap_or_default(),
+                "cursor" => meta.cursor = json.text()?,
+                "generation" => meta.generation = small(json)?,
+                "sweep" if json.is_object() => meta.sweep = Some(Sweep::read(json)?),
                 "tables" => json.object(&mut |name, json| {
                     meta.tables.insert(name.to_owned(), TableMeta::read(json)?);
                     Ok(())

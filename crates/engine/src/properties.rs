@@ -104,6 +104,8 @@ fn entry(names: &mut Names, fields: &[(String, u64)], version: u64, deleted: boo
     if fields.is_empty() {
         fields.push((WHOLE, version));
     }
+    let stale = fields.iter().take(1).map(|(place, hash)| (*place, !hash));
+    let stale = stale.filter(|_| version.is_multiple_of(3)).collect();
     let rid = version.is_multiple_of(2).then(|| format!("r{version}"));
     Entry {
         rid,
@@ -111,6 +113,8 @@ fn entry(names: &mut Names, fields: &[(String, u64)], version: u64, deleted: boo
         owner: (version % 3) as u32,
         deleted,
         fields,
+        stale,
+        generation: (version % 5) as u32,
     }
 }
 
@@ -236,12 +240,17 @@ proptest! {
             periodic_at: periodic,
             recovery_at: None,
             retry_at: retry,
+            poked: false,
         };
         let wish = [wanted, retry, periodic].into_iter().flatten().min();
         let expected = wish.map(|wish| wish.max(throttle).max(backoff.unwrap_or(0)));
         prop_assert_eq!(schedule.next().map(|next| next.0), expected);
         let open = Schedule { recovery_at: Some(5), ..schedule };
         prop_assert_eq!(open.next(), Some((5, TimerReason::Recovery)));
+        let poked = Schedule { poked: true, recovery_at: None, ..open };
+        let gate = backoff.unwrap_or(0);
+        let soonest = expected.map_or(gate, |at| at.min(gate));
+        prop_assert_eq!(poked.next().map(|next| next.0), Some(soonest));
     }
 
     #[test]
@@ -306,7 +315,9 @@ proptest! {
         let ops = ops.into_iter().enumerate().map(|(at, (table, lid, delete, changes, fields))| {
             let entry = entry(&mut names, &fields, at as u64, false);
             let (rid, fields) = (entry.rid, entry.fields);
-            StagedOp { op: format!("i.{at}"), table, lid, rid, delete, changes, fields }
+            let (patch, base) = (at.is_multiple_of(2), u64::from(changes));
+            let unset = fields.iter().skip(1).map(|field: &Field| field.0).collect();
+            StagedOp { op: format!("i.{at}"), table, lid, rid, delete, patch, base, changes, fields, unset }
         });
         let ops: Vec<StagedOp> = ops.collect();
         let batch = Batch { number: 7, owner: 3, names, ops, not_before: 0, put_off: 0, suspect: 0 };

@@ -23,6 +23,10 @@ pub enum TimerReason {
     Retry,
     /// Storage is tried again.
     Storage,
+    /// The server has something new.
+    Poke,
+    /// The stream of pokes is opened again.
+    Stream,
 }
 
 /// The times that decide when the next sync starts, in monotonic milliseconds.
@@ -42,6 +46,8 @@ pub(crate) struct Schedule {
     pub(crate) recovery_at: Option<u64>,
     /// The earliest time at which a put-off operation may go.
     pub(crate) retry_at: Option<u64>,
+    /// The server has something new: that is fetched at once, whatever the throttle says.
+    pub(crate) poked: bool,
 }
 
 impl Schedule {
@@ -51,6 +57,12 @@ impl Schedule {
         if let Some(at) = self.recovery_at {
             return Some((at, TimerReason::Recovery));
         }
+        let backed_off = (self.backoff_until.unwrap_or(0), TimerReason::Backoff);
+        let poke = self.poked.then_some(if backed_off.0 > 0 {
+            backed_off
+        } else {
+            (0, TimerReason::Poke)
+        });
         let wishes = [
             (self.wanted_at, TimerReason::Buffer),
             (self.retry_at, TimerReason::Retry),
@@ -59,16 +71,16 @@ impl Schedule {
         let first = wishes
             .iter()
             .filter_map(|(at, why)| Some(((*at)?, *why)))
-            .min()?;
+            .min();
+        let Some(first) = first else { return poke };
         let throttled = (self.throttle_until, TimerReason::Throttle);
-        let backed_off = (self.backoff_until.unwrap_or(0), TimerReason::Backoff);
         let mut latest = first;
         for gate in [throttled, backed_off] {
             if gate.0 > latest.0 {
                 latest = gate;
             }
         }
-        Some(latest)
+        Some(poke.map_or(latest, |poke| poke.min(latest)))
     }
 
     /// Opens the buffer, unless it is open or more is wanted sooner.

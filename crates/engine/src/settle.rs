@@ -1,10 +1,12 @@
 //! Turns verdicts into the transaction that makes them durable here.
 
+use tidesync_protocol::json::ObjectWriter;
 use tidesync_protocol::wire::Verdict;
 
 use crate::answer::{Answer, Judged};
 use crate::database::{Change, Database};
 use crate::interface::{HeldNotice, Now, PageId, Text};
+use crate::remote::Remote;
 use crate::shadow::Entry;
 use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::{Batch, Held, StagedOp};
@@ -14,11 +16,19 @@ use crate::staged::{Batch, Held, StagedOp};
 pub(crate) enum Fate {
     /// The server has it.
     Done { version: Option<u64> },
+    /// The server has it together with another client's change: the record is taken over.
+    Merged {
+        record: Remote,
+        resolved: Option<String>,
+    },
+    /// The server needs the whole record.
+    Full,
     /// It is held: the same again would be refused again.
     Hold {
         code: String,
         message: String,
-        conflict: bool,
+        /// The server's record that stands against it.
+        remote: Option<Remote>,
     },
     /// It is sent again, no sooner than after this many milliseconds.
     PutOff { after_ms: u64 },
@@ -49,19 +59,24 @@ pub(crate) fn fates(ops: &[StagedOp], answer: Answer) -> Vec<Fate> {
 }
 
 fn judge(entry: Judged) -> Fate {
-    let hold = |code: &str, conflict| Fate::Hold {
+    let hold = |code: &str, remote: Option<Remote>| Fate::Hold {
         code: entry.code.clone().unwrap_or_else(|| code.to_owned()),
         message: entry.message.clone().unwrap_or_default(),
-        conflict,
+        remote,
     };
     match entry.verdict {
-        Verdict::Applied | Verdict::Duplicate | Verdict::Merged => Fate::Done {
-            version: entry.version,
+        Verdict::Applied | Verdict::Duplicate | Verdict::Merged => match entry.record {
+            Some(record) => Fate::Merged {
+                record,
+                resolved: entry.resolved,
+            },
+            None => Fate::Done {
+                version: entry.version,
+            },
         },
-        Verdict::Conflict => hold("conflict", true),
-        // Only patches can be answered so, and none are sent yet.
-        Verdict::NeedFull => hold("need-full", false),
-        Verdict::Rejected => hold("rejected", false),
+        Verdict::Conflict => hold("conflict", entry.record.clone()),
+        Verdict::NeedFull => Fate::Full,
+        Verdict::Rejected => hold("rejected", None),
         Verdict::Retry | Verdict::Blocked => Fate::PutOff {
             after_ms: entry.retry_after_ms.unwrap_or(0),
         },
@@ -77,7 +92,7 @@ impl Settling {
         let done = ops
             .iter()
             .zip(&fates)
-            .filter(|(_, fate)| matches!(fate, Fate::Done { .. }));
+            .filter(|(_, fate)| matches!(fate, Fate::Done { .. } | Fate::Full));
         let pages: SortedSet<PageId> = done
             .map(|(op, _)| database.page_id(&op.table, &op.lid))
             .collect();
@@ -101,7 +116,7 @@ impl Settling {
     pub(crate) fn put_off_ms(&self) -> Option<u64> {
         let waits = self.fates.iter().filter_map(|fate| match fate {
             Fate::PutOff { after_ms } => Some(*after_ms),
-            Fate::Done { .. } | Fate::Hold { .. } => None,
+            Fate::Done { .. } | Fate::Merged { .. } | Fate::Full | Fate::Hold { .. } => None,
         });
         waits.max()
     }
@@ -122,12 +137,18 @@ impl Settling {
             };
             match fate {
                 Fate::Done { version } => confirm(&mut change, database, &batch, op, version),
+                Fate::Merged { record, resolved } => {
+                    change.release(database, batch.owner, &op.table, &op.lid);
+                    change.history.extend(history(op, &record, resolved, now));
+                    change.merged.push(record);
+                }
+                Fate::Full => send_whole(&mut change, database, &batch, op, now),
                 Fate::Hold {
                     code,
                     message,
-                    conflict,
+                    remote,
                 } => {
-                    let held = hold(&batch, op, conflict);
+                    let held = hold(&batch, op, remote);
                     let notice = notice(op, code, message, now);
                     change.release(database, batch.owner, &op.table, &op.lid);
                     change.held.push((held, notice, Some(text)));
@@ -158,28 +179,70 @@ fn confirm(
     version: Option<u64>,
 ) {
     change.release(database, batch.owner, &op.table, &op.lid);
+    let generation = change.meta.generation;
     let id = database.page_id(&op.table, &op.lid);
     let page = change.page_mut(database, id);
     let before = page.get(&op.lid).filter(|entry| entry.owner == batch.owner);
     let known = before.map_or(0, |entry| entry.version);
+    // A backend without versions still has the record.
+    let version = version.unwrap_or(known + 1).max(1);
+    if known >= version {
+        // A pull has brought it already.
+        return;
+    }
+    if op.patch && before.is_some() {
+        page.patch(&op.lid, &op.fields, &op.unset, &batch.names);
+        if let Some(entry) = page.get_mut(&op.lid) {
+            entry.version = version;
+            entry.generation = generation;
+        }
+        return;
+    }
     let entry = Entry {
         rid: op.rid.clone(),
-        // A backend without versions still has the record.
-        version: version.unwrap_or(known).max(1),
+        version,
         owner: batch.owner,
         deleted: op.delete,
         fields: op.fields.clone(),
+        stale: Vec::new(),
+        generation,
     };
     page.put(&op.lid, entry, &batch.names);
 }
 
-fn hold(batch: &Batch, op: &StagedOp, conflict: bool) -> Held {
+/// The record goes back to the log, to be staged whole: the server is not known to have it.
+fn send_whole(change: &mut Change, database: &Database, batch: &Batch, op: &StagedOp, now: Now) {
+    let id = database.page_id(&op.table, &op.lid);
+    if let Some(entry) = change.page_mut(database, id).get_mut(&op.lid) {
+        entry.version = 0;
+        entry.fields.clear();
+        entry.stale.clear();
+    }
+    change.append(database, batch.owner, &op.table, &op.lid, now, false);
+}
+
+/// What is told of fields that the server resolved without asking.
+fn history(op: &StagedOp, record: &Remote, resolved: Option<String>, now: Now) -> Option<String> {
+    let resolved = resolved?;
+    let mut entry = ObjectWriter::default();
+    entry.whole("at", now.wall_ms);
+    entry.text("table", &op.table);
+    entry.text("lid", &op.lid);
+    entry.text("by", "server");
+    entry.whole("base", op.base);
+    entry.whole("version", record.version);
+    entry.json("fields", &resolved);
+    Some(entry.finish())
+}
+
+fn hold(batch: &Batch, op: &StagedOp, remote: Option<Remote>) -> Held {
     Held {
         op: op.op.clone(),
         owner: batch.owner,
         table: op.table.clone(),
         lid: op.lid.clone(),
-        conflict,
+        base: op.base,
+        remote: remote.map(|record| record.json),
     }
 }
 

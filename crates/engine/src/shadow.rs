@@ -21,6 +21,9 @@ pub(crate) type Field = (u32, u64);
 /// The place that stands for the value as a whole, where it is not hashed field by field.
 pub(crate) const WHOLE: u32 = u32::MAX;
 
+/// Stands for the hash of a field that is not there.
+pub(crate) const ABSENT: u64 = 0;
+
 /// What the server is known to have of a record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -34,6 +37,35 @@ pub(crate) struct Entry {
     pub(crate) deleted: bool,
     /// The hashes of its fields.
     pub(crate) fields: Vec<Field>,
+    /// What fields were before another client changed them last, as long as the app has not been
+    /// seen to know: what it saves so is an echo of what it read before (DESIGN section 5).
+    pub(crate) stale: Vec<Field>,
+    /// When it was last compared with the server: see `Meta::generation`.
+    pub(crate) generation: u32,
+}
+
+impl Entry {
+    /// Whether the server is known to have the record.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.version > 0 && !self.deleted
+    }
+
+    fn is_whole(&self) -> bool {
+        self.fields.iter().any(|field| field.0 == WHOLE)
+    }
+}
+
+/// What a value of the app's changes in a record that the server has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Diff {
+    /// The places of changed fields among the value's.
+    pub(crate) set: Vec<usize>,
+    /// The names of removed fields.
+    pub(crate) unset: Vec<String>,
+    /// Whether it holds fields as they were before another client changed them.
+    pub(crate) echo: bool,
+    /// The names of fields that another client changed, as the app has seen now.
+    pub(crate) seen: Vec<String>,
 }
 
 /// Field names, each once, known by place.
@@ -55,8 +87,15 @@ impl Names {
         place
     }
 
-    fn get(&self, place: u32) -> Option<&str> {
+    pub(crate) fn get(&self, place: u32) -> Option<&str> {
         self.list.get(place as usize).map(String::as_str)
+    }
+
+    /// The hash of a field in a list.
+    fn find(&self, fields: &[Field], name: &str) -> Option<u64> {
+        let place = *self.places.get(name)?;
+        let field = fields.iter().find(|field| field.0 == place)?;
+        Some(field.1)
     }
 
     /// Takes a field over from other names.
@@ -103,10 +142,132 @@ impl Page {
 
     /// Stores an entry whose fields are places in `names`.
     pub(crate) fn put(&mut self, lid: &str, mut entry: Entry, names: &Names) {
-        for field in &mut entry.fields {
+        for field in entry.fields.iter_mut().chain(&mut entry.stale) {
             *field = self.names.adopt(*field, names);
         }
         self.entries.insert(lid.to_owned(), entry);
+    }
+
+    pub(crate) fn get_mut(&mut self, lid: &str) -> Option<&mut Entry> {
+        self.entries.get_mut(lid)
+    }
+
+    pub(crate) fn remove(&mut self, lid: &str) {
+        self.entries.remove(lid);
+    }
+
+    /// The hash of a field among those of an entry.
+    pub(crate) fn find(&self, fields: &[Field], name: &str) -> Option<u64> {
+        self.names.find(fields, name)
+    }
+
+    /// The names of an entry's fields.
+    pub(crate) fn names_of<'a>(&'a self, fields: &'a [Field]) -> impl Iterator<Item = &'a str> {
+        fields.iter().filter_map(|field| self.names.get(field.0))
+    }
+
+    /// What `fields` change in the record; none where the change cannot be told field by field.
+    pub(crate) fn diff(
+        &self,
+        lid: &str,
+        fields: &[tidesync_protocol::hash::Field<'_>],
+    ) -> Option<Diff> {
+        let entry = self.entries.get(lid)?;
+        if !entry.is_alive() || entry.is_whole() {
+            return None;
+        }
+        let mut diff = Diff::default();
+        for (place, field) in fields.iter().enumerate() {
+            let known = self.names.find(&entry.fields, &field.name);
+            let stale = self.names.find(&entry.stale, &field.name);
+            if known == Some(field.hashes.keyed) {
+                diff.seen
+                    .extend(stale.map(|_| field.name.clone().into_owned()));
+            } else if stale == Some(field.hashes.keyed) {
+                diff.echo = true;
+            } else {
+                diff.set.push(place);
+            }
+        }
+        for name in self.names_of(&entry.fields) {
+            let kept = fields.binary_search_by(|field| field.name.as_ref().cmp(name));
+            if kept.is_err() && self.names.find(&entry.stale, name) == Some(ABSENT) {
+                diff.echo = true;
+            } else if kept.is_err() {
+                diff.unset.push(name.to_owned());
+            }
+        }
+        let order = sort::order(diff.unset.len(), &|one, other| {
+            diff.unset.get(one).cmp(&diff.unset.get(other))
+        });
+        diff.unset = sort::arranged(diff.unset, &order);
+        Some(diff)
+    }
+
+    /// The app has seen what another client made of these fields.
+    pub(crate) fn see(&mut self, lid: &str, seen: &[String]) {
+        let places: Vec<Option<u32>> = seen
+            .iter()
+            .map(|name| self.names.places.get(name.as_str()).copied())
+            .collect();
+        if let Some(entry) = self.entries.get_mut(lid) {
+            entry.stale.retain(|field| !places.contains(&Some(field.0)));
+        }
+    }
+
+    /// Whatever the app saves of this record is a change.
+    pub(crate) fn forget_stale(&mut self, lid: &str) {
+        if let Some(entry) = self.entries.get_mut(lid) {
+            entry.stale.clear();
+        }
+    }
+
+    /// The record became this on the server: what changed is stale until the app is seen to know.
+    pub(crate) fn advance(&mut self, lid: &str, mut entry: Entry, names: &Names) {
+        for field in &mut entry.fields {
+            *field = self.names.adopt(*field, names);
+        }
+        if let Some(before) = self.entries.get(lid).filter(|before| before.is_alive()) {
+            let hash = |fields: &[Field], place: u32| {
+                let field = fields.iter().find(|field| field.0 == place);
+                field.map_or(ABSENT, |field| field.1)
+            };
+            let places = before.fields.iter().chain(&entry.fields);
+            let mut stale: Vec<Field> = Vec::new();
+            for (place, _) in places {
+                let was = hash(&before.fields, *place);
+                if was != hash(&entry.fields, *place) && !stale.iter().any(|it| it.0 == *place) {
+                    stale.push((*place, was));
+                }
+            }
+            for field in &before.stale {
+                if !stale.iter().any(|it| it.0 == field.0) {
+                    stale.push(*field);
+                }
+            }
+            stale.retain(|field| field.0 != WHOLE);
+            entry.stale = stale;
+        }
+        self.entries.insert(lid.to_owned(), entry);
+    }
+
+    /// The server has taken a patch of the record: `set` and `unset` are places in `names`.
+    pub(crate) fn patch(&mut self, lid: &str, set: &[Field], unset: &[u32], names: &Names) {
+        let adopted: Vec<Field> = set
+            .iter()
+            .map(|field| self.names.adopt(*field, names))
+            .collect();
+        let gone: Vec<u32> = unset
+            .iter()
+            .map(|place| self.names.adopt((*place, 0), names).0)
+            .collect();
+        if let Some(entry) = self.entries.get_mut(lid) {
+            let is_new = |field: &Field| adopted.iter().any(|new| new.0 == field.0);
+            entry
+                .fields
+                .retain(|field| !is_new(field) && !gone.contains(&field.0));
+            entry.fields.extend(adopted);
+        }
     }
 
     /// Whether the entry of `lid` is there, alive, and has exactly these fields.
@@ -123,17 +284,22 @@ impl Page {
         let mut body = Writer::default();
         for (lid, entry) in self.entries.iter() {
             body.text(lid);
-            body.number(u64::from(entry.deleted) | u64::from(entry.rid.is_some()) << 1);
+            let flags = [entry.deleted, entry.rid.is_some(), !entry.stale.is_empty()];
+            body.flags(&flags);
             if let Some(rid) = &entry.rid {
                 body.text(rid);
             }
             body.number(entry.version);
             body.number(u64::from(entry.owner));
-            let fields = entry
-                .fields
-                .iter()
-                .map(|field| names.adopt(*field, &self.names));
-            write_fields(&mut body, &fields.collect::<Vec<_>>());
+            body.number(u64::from(entry.generation));
+            let mut adopted = |fields: &[Field]| -> Vec<Field> {
+                let adopt = |field: &Field| names.adopt(*field, &self.names);
+                fields.iter().map(adopt).collect()
+            };
+            write_fields(&mut body, &adopted(&entry.fields));
+            if !entry.stale.is_empty() {
+                write_fields(&mut body, &adopted(&entry.stale));
+            }
         }
         let mut to = Writer::default();
         to.number(VERSION);
@@ -165,7 +331,13 @@ impl Page {
                 },
                 version: from.number()?,
                 owner: from.small()?,
+                generation: from.small()?,
                 fields: read_fields(&mut from)?,
+                stale: if flags & 4 != 0 {
+                    read_fields(&mut from)?
+                } else {
+                    Vec::new()
+                },
             };
             page.entries.insert(lid, entry);
         }

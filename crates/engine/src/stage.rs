@@ -1,6 +1,8 @@
 //! Turns folded changes, their values and the shadow into operations that are ready to be sent.
 
-use tidesync_protocol::hash::{Content, FieldHasher, Fields, hash_text, op_hash};
+use tidesync_protocol::hash::{
+    Content, Field as ValueField, FieldHasher, Fields, hash_text, op_hash,
+};
 use tidesync_protocol::hlc::{Hlc, HlcClock};
 use tidesync_protocol::json::push_text;
 use tidesync_protocol::key::random_rid;
@@ -8,13 +10,13 @@ use tidesync_protocol::sort;
 use tidesync_protocol::wire::{OWN_SPACE, OpKind, code};
 
 use crate::batch;
-use crate::config::Config;
+use crate::config::{Config, StaleFields, Strategy};
 use crate::database::{Change, Database};
 use crate::fold::{Fold, Latest, Wide};
-use crate::interface::{HeldNotice, Now, PageId, Prepared, PreparedValue, Slot, Text};
+use crate::interface::{HeldNotice, Now, PageId, Prepared, PreparedValue, RecordName, Slot, Text};
 use crate::meta::ScanMark;
 use crate::rng::Rng;
-use crate::shadow::{Entry, Field, Names, WHOLE};
+use crate::shadow::{ABSENT, Diff, Entry, Field, Names, WHOLE};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::{Batch, Held, StagedOp};
 
@@ -34,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) unclaimed: bool,
     /// How far the first scan of their table is with them.
     pub(crate) scanned: Option<(String, ScanMark)>,
+    /// Ids on the server for records whose keys the database generated, should they have none yet.
+    pub(crate) rids: SortedMap<(String, String), String>,
     /// The slots that were asked for, in order.
     pub(crate) slots: Vec<Slot>,
     /// The pages that were asked for, in order.
@@ -71,7 +75,6 @@ impl OpIds {
 pub(crate) struct Makers<'a> {
     pub(crate) config: &'a Config,
     pub(crate) ids: &'a mut OpIds,
-    pub(crate) rng: &'a mut Rng,
     pub(crate) now: Now,
 }
 
@@ -85,7 +88,15 @@ struct Portion {
 
 impl Stage {
     /// Works out what must be fetched.
-    pub(crate) fn ask(&mut self, database: &Database) {
+    pub(crate) fn ask(&mut self, database: &Database, rng: &mut Rng) {
+        let mut rids = SortedMap::default();
+        let mut name = |table: &str, lid: &str, pages: &mut SortedSet<PageId>| {
+            if database.has_generated_keys(table) {
+                let rid = random_rid(&rng.bits());
+                pages.insert(database.alias_page(table, &rid));
+                rids.insert((table.to_owned(), lid.to_owned()), rid);
+            }
+        };
         let mut pages = SortedSet::default();
         for (table, fold) in self.fold.tables.iter() {
             if let Some(portion) = portion(database, &self.fold, table) {
@@ -101,14 +112,17 @@ impl Stage {
             }
             for (lid, latest) in fold.records.iter() {
                 pages.insert(database.page_id(table, lid));
+                name(table, lid, &mut pages);
                 self.slots.extend(latest.value.map(|(slot, _)| slot));
             }
         }
         for (table, lid, latest) in &self.found {
             pages.insert(database.page_id(table, lid));
+            name(table, lid, &mut pages);
             self.slots.extend(latest.value.map(|(slot, _)| slot));
         }
         self.pages = database.missing_pages(pages);
+        self.rids = rids;
     }
 
     /// Whether values were read that may be younger than the rows that logged them.
@@ -154,6 +168,7 @@ impl Stage {
         let items = sort::arranged(items, &order);
         let mut writer = Writer::new(database, &mut change, makers);
         writer.unclaimed = self.unclaimed;
+        writer.rids = self.rids;
         for (table, lid, latest) in items {
             writer.add(&table, &lid, &latest, &values, false);
         }
@@ -255,6 +270,7 @@ struct Writer<'a, 'b> {
     names: Names,
     ready: Vec<Ready>,
     unclaimed: bool,
+    rids: SortedMap<(String, String), String>,
 }
 
 impl<'a, 'b> Writer<'a, 'b> {
@@ -270,6 +286,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             names: Names::default(),
             ready: Vec::new(),
             unclaimed: false,
+            rids: SortedMap::default(),
         }
     }
 
@@ -362,8 +379,9 @@ impl<'a, 'b> Writer<'a, 'b> {
         let rid = entry.and_then(|entry| entry.rid);
         let name = rid.clone().unwrap_or_else(|| lid.to_owned());
         let hash = op_hash(table, &name, base, Content::Delete);
-        let op = self.op(table, lid, rid, latest);
-        let mut text = self.head(&op, &name, OpKind::Delete, base, latest.at_ms, hash);
+        let mut op = self.op(table, lid, rid, latest);
+        op.base = base;
+        let mut text = self.head(&op, &name, OpKind::Delete, latest.at_ms, hash);
         text.push('}');
         let bytes = text.len() as u64;
         Ok(Ready {
@@ -400,17 +418,90 @@ impl<'a, 'b> Writer<'a, 'b> {
         if found && !self.is_news(table, lid, entry.as_ref(), &keyed) {
             return Err(Skip::Nothing);
         }
+        if let Fields::Each(fields) = &fields
+            && let Some(diff) = self.diff(table, lid, fields)
+        {
+            return self.patch(table, lid, latest, (fields, &diff));
+        }
+        if entry.as_ref().is_some_and(Entry::is_alive) && self.agrees(table, lid, &keyed) {
+            return Err(Skip::Nothing);
+        }
         let (rid, base) = self.name(table, lid, entry);
         let name = rid.clone().unwrap_or_else(|| lid.to_owned());
         let hash = op_hash(table, &name, base, Content::Put(&fields));
         let mut op = self.op(table, lid, rid, latest);
+        op.base = base;
         op.fields = keyed;
-        let mut head = self.head(&op, &name, OpKind::Put, base, latest.at_ms, hash);
+        let mut head = self.head(&op, &name, OpKind::Put, latest.at_ms, hash);
         head.push_str(",\"value\":");
         let bytes = (head.len() + value.len() + 1) as u64;
         Ok(Ready {
             op,
             text: Text::Spliced { head, slot },
+            bytes,
+        })
+    }
+
+    /// What the value changes in a record of the owner's that the server has.
+    fn diff(&mut self, table: &str, lid: &str, fields: &[ValueField<'_>]) -> Option<Diff> {
+        let id = self.database.page_id(table, lid);
+        let page = self.change.page(self.database, &id)?;
+        page.get(lid).filter(|entry| entry.owner == self.owner)?;
+        let mut diff = page.diff(lid, fields)?;
+        let config = self.makers.config.table(table);
+        if diff.echo && config.is_some_and(|table| table.stale_fields == StaleFields::AsWritten) {
+            self.change.page_mut(self.database, id).forget_stale(lid);
+            return self.diff(table, lid, fields);
+        }
+        if !diff.seen.is_empty() {
+            let seen = std::mem::take(&mut diff.seen);
+            self.change.page_mut(self.database, id).see(lid, &seen);
+        }
+        Some(diff)
+    }
+
+    /// The operation that sets and removes what differs. A stale object was made on the version
+    /// before: so the server answers with the record, and the app's copy is repaired.
+    fn patch(
+        &mut self,
+        table: &str,
+        lid: &str,
+        latest: &Latest,
+        (fields, diff): (&[ValueField<'_>], &Diff),
+    ) -> Result<Ready, Skip> {
+        if diff.set.is_empty() && diff.unset.is_empty() && !diff.echo {
+            return Err(Skip::Nothing);
+        }
+        let entry = self.entry(table, lid).unwrap_or_default();
+        let mut op = self.op(table, lid, entry.rid.clone(), latest);
+        op.patch = true;
+        op.delete = false;
+        op.base = entry.version - u64::from(diff.echo);
+        let name = entry.rid.unwrap_or_else(|| lid.to_owned());
+        let set = diff.set.iter().filter_map(|place| fields.get(*place));
+        let set: Vec<&ValueField<'_>> = set.collect();
+        let digests: Vec<(&str, u64)> = set
+            .iter()
+            .map(|field| (field.name.as_ref(), field.hashes.digest))
+            .collect();
+        let unset: Vec<&str> = diff.unset.iter().map(String::as_str).collect();
+        let content = Content::Patch {
+            set: &digests,
+            unset: &unset,
+        };
+        let hash = op_hash(table, &name, op.base, content);
+        op.fields = set
+            .iter()
+            .map(|field| (self.names.place(&field.name), field.hashes.keyed))
+            .collect();
+        op.unset = unset.iter().map(|name| self.names.place(name)).collect();
+        let mut text = self.head(&op, &name, OpKind::Patch, latest.at_ms, hash);
+        push_patch(&mut text, &set, &unset);
+        text.push('}');
+        let bytes = text.len() as u64;
+        Ok(Ready {
+            op,
+            text: Text::Whole { text },
             bytes,
         })
     }
@@ -432,10 +523,14 @@ impl<'a, 'b> Writer<'a, 'b> {
         let Some(entry) = entry else {
             return self.unclaimed;
         };
+        entry.owner == self.owner && !self.agrees(table, lid, fields)
+    }
+
+    /// Whether the server is known to have exactly this.
+    fn agrees(&self, table: &str, lid: &str, fields: &[Field]) -> bool {
         let page = self.database.page_id(table, lid);
         let page = self.change.page(self.database, &page);
-        let same = page.is_some_and(|page| page.agrees(lid, fields, &self.names));
-        entry.owner == self.owner && !same
+        page.is_some_and(|page| page.agrees(lid, fields, &self.names))
     }
 
     /// The record's name on the server, where it is not its local one, and the base. A generated
@@ -449,7 +544,8 @@ impl<'a, 'b> Writer<'a, 'b> {
             let base = self.base(Some(&entry));
             return (entry.rid, base);
         }
-        let rid = random_rid(&self.makers.rng.bits());
+        let rid = self.rids.remove(&(table.to_owned(), lid.to_owned()));
+        let rid = rid.expect("an id for each record that was asked for");
         let entry = Entry {
             rid: Some(rid.clone()),
             owner: self.owner,
@@ -459,6 +555,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         self.change
             .page_mut(self.database, page)
             .put(lid, entry, &self.names);
+        self.change.set_alias(self.database, table, &rid, lid);
         (Some(rid), 0)
     }
 
@@ -469,21 +566,16 @@ impl<'a, 'b> Writer<'a, 'b> {
             lid: lid.to_owned(),
             rid,
             delete: latest.value.is_none(),
+            patch: false,
+            base: 0,
             changes: latest.changes,
             fields: Vec::new(),
+            unset: Vec::new(),
         }
     }
 
     /// The operation's JSON up to its hash.
-    fn head(
-        &mut self,
-        op: &StagedOp,
-        rid: &str,
-        kind: OpKind,
-        base: u64,
-        at_ms: u64,
-        hash: u64,
-    ) -> String {
+    fn head(&mut self, op: &StagedOp, rid: &str, kind: OpKind, at_ms: u64, hash: u64) -> String {
         let hlc = self.clock.tick(at_ms).to_string();
         let kind = match kind {
             OpKind::Put => "put",
@@ -502,11 +594,20 @@ impl<'a, 'b> Writer<'a, 'b> {
         head.push_str(",\"kind\":");
         push_text(&mut head, kind);
         head.push_str(",\"base\":");
-        head.push_str(&base.to_string());
+        head.push_str(&op.base.to_string());
         head.push_str(",\"hlc\":");
         push_text(&mut head, &hlc);
         head.push_str(",\"hash\":");
         push_text(&mut head, &hash_text(hash));
+        let on_conflict = match self.makers.config.strategy(&op.table) {
+            Strategy::LastWriteWins => "",
+            Strategy::Merge => ",\"onConflict\":\"merge\"",
+            Strategy::ClientPriority
+            | Strategy::ServerPriority
+            | Strategy::Custom
+            | Strategy::Manual => ",\"onConflict\":\"ask\"",
+        };
+        head.push_str(on_conflict);
         head
     }
 
@@ -526,9 +627,53 @@ impl<'a, 'b> Writer<'a, 'b> {
             owner: self.owner,
             table,
             lid,
-            conflict: false,
+            base: 0,
+            remote: None,
         };
         self.change.held.push((held, notice, None));
+    }
+}
+
+/// Stages a patch that changes nothing: the server answers it with the record.
+pub(crate) fn ask_for(
+    database: &mut Database,
+    change: &mut Change,
+    record: &RecordName,
+    makers: &mut Makers<'_>,
+) {
+    let diff = Diff {
+        echo: true,
+        ..Diff::default()
+    };
+    let latest = Latest::removed(makers.now.wall_ms, 0);
+    let mut writer = Writer::new(database, change, makers);
+    let made = writer.patch(&record.table, &record.lid, &latest, (&[], &diff));
+    writer.ready.extend(made.ok());
+    let (ops, names) = writer.finish();
+    cut_batches(ops, &names, database, change, makers.config);
+}
+
+/// The members of a patch.
+fn push_patch(to: &mut String, set: &[&ValueField<'_>], unset: &[&str]) {
+    to.push_str(",\"set\":{");
+    for (place, field) in set.iter().enumerate() {
+        if place > 0 {
+            to.push(',');
+        }
+        push_text(to, &field.name);
+        to.push(':');
+        to.push_str(field.value);
+    }
+    to.push('}');
+    if !unset.is_empty() {
+        to.push_str(",\"unset\":[");
+        for (place, name) in unset.iter().enumerate() {
+            if place > 0 {
+                to.push(',');
+            }
+            push_text(to, name);
+        }
+        to.push(']');
     }
 }
 
@@ -549,6 +694,9 @@ fn cut_batches(
         for Ready { mut op, text, .. } in ready.by_ref().take(range.len()) {
             for field in &mut op.fields {
                 *field = own.adopt(*field, names);
+            }
+            for place in &mut op.unset {
+                *place = own.adopt((*place, ABSENT), names).0;
             }
             ops.push(op);
             texts.push(text);

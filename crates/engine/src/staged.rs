@@ -33,10 +33,16 @@ pub(crate) struct StagedOp {
     /// The record's id on the server, where it is not its local one.
     pub(crate) rid: Option<String>,
     pub(crate) delete: bool,
+    /// Whether it sets and removes fields; else it replaces or removes the record.
+    pub(crate) patch: bool,
+    /// The version that it was made on.
+    pub(crate) base: u64,
     /// How many changes of the app it stands for.
     pub(crate) changes: u32,
     /// The hashes of what is sent.
     pub(crate) fields: Vec<Field>,
+    /// The fields that a patch removes, by place among the batch's names.
+    pub(crate) unset: Vec<u32>,
 }
 
 impl Batch {
@@ -53,12 +59,17 @@ impl Batch {
             to.text(&op.op);
             to.text(&op.table);
             to.text(&op.lid);
-            to.number(u64::from(op.delete) | u64::from(op.rid.is_some()) << 1);
+            to.flags(&[op.delete, op.rid.is_some(), op.patch]);
             if let Some(rid) = &op.rid {
                 to.text(rid);
             }
+            to.number(op.base);
             to.number(u64::from(op.changes));
             write_fields(&mut to, &op.fields);
+            to.count(op.unset.len());
+            op.unset
+                .iter()
+                .for_each(|place| to.number(u64::from(*place)));
         }
         to.finish()
     }
@@ -100,9 +111,17 @@ fn read_op(from: &mut Reader<'_>) -> Option<StagedOp> {
             None
         },
         delete: flags & 1 != 0,
+        patch: flags & 4 != 0,
+        base: from.number()?,
         changes: from.small()?,
         fields: read_fields(from)?,
+        unset: read_places(from)?,
     })
+}
+
+fn read_places(from: &mut Reader<'_>) -> Option<Vec<u32>> {
+    let count = from.count()?;
+    (0..count).map(|_| from.small()).collect()
 }
 
 /// An operation that was refused or cannot be sent, as the engine keeps it in memory.
@@ -112,8 +131,10 @@ pub(crate) struct Held {
     pub(crate) owner: u32,
     pub(crate) table: String,
     pub(crate) lid: String,
-    /// Whether another client's change stands against it.
-    pub(crate) conflict: bool,
+    /// The version that it was made on.
+    pub(crate) base: u64,
+    /// The server's record that stands against it, as JSON; none where it is no conflict.
+    pub(crate) remote: Option<String>,
 }
 
 impl Held {
@@ -123,7 +144,11 @@ impl Held {
         to.number(u64::from(self.owner));
         to.text(&self.table);
         to.text(&self.lid);
-        to.number(u64::from(self.conflict));
+        to.number(self.base);
+        to.flags(&[self.remote.is_some()]);
+        if let Some(remote) = &self.remote {
+            to.text(remote);
+        }
         to.finish()
     }
 
@@ -138,7 +163,12 @@ impl Held {
             owner: from.small()?,
             table: from.text()?,
             lid: from.text()?,
-            conflict: from.number()? != 0,
+            base: from.number()?,
+            remote: if from.number()? == 0 {
+                None
+            } else {
+                Some(from.text()?)
+            },
         })
     }
 }

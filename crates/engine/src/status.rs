@@ -101,13 +101,34 @@ pub enum Storage {
     Blocked,
 }
 
-/// How far a scan has come.
+/// How far a scan or a first download has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Progress {
+    /// Which way the records go.
+    pub direction: Direction,
     /// Records that were looked at.
     pub done: u64,
     /// Records that there are, as far as is known.
     pub total: u64,
+}
+
+/// Which way records go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From here to the server.
+    Upload,
+    /// From the server to here.
+    Download,
+}
+
+impl Direction {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Download => "download",
+        }
+    }
 }
 
 /// A failure.
@@ -203,6 +224,7 @@ impl Storage {
 impl Progress {
     fn to_json(self) -> String {
         ObjectWriter::default()
+            .text("direction", self.direction.name())
             .whole("done", self.done)
             .whole("total", self.total)
             .finish()
@@ -273,7 +295,11 @@ mod tests {
             waiting: number + 3,
             held: number + 4,
             conflicts: number + 5,
-            progress: some.then_some(Progress { done: 1, total: 2 }),
+            progress: some.then_some(Progress {
+                direction: Direction::Download,
+                done: 1,
+                total: 2,
+            }),
             next_attempt_at: some.then_some(number),
             last_error: some.then(error),
             disabled_reason: reasons.get(number as usize / 2).copied(),

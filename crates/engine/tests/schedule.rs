@@ -69,7 +69,7 @@ fn a_change_is_sent_when_the_buffer_closes() {
     world.assert_synced("alice");
     assert_eq!(world.status().pending, 0);
     assert_eq!(world.status().phase, Phase::Idle);
-    assert_eq!(world.status().last_sync_time, world.now.wall_ms - 949);
+    assert_eq!(world.status().last_sync_time, world.now.wall_ms - 899);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn the_throttle_counts_from_the_end_of_a_sync() {
     world.run(2_100);
     world.put(FILES, "a", "2");
     world.run(20_000);
-    assert_eq!(world.gaps(0).get(1), Some(&5_700));
+    assert_eq!(world.gaps(0).get(1), Some(&6_400));
     world.assert_synced("alice");
 }
 
@@ -471,9 +471,9 @@ fn a_call_during_a_sync_gets_one_that_began_after_it() {
     assert_eq!(world.sent.len(), 1);
     world.put(FILES, "a", "2");
     let call = world.force();
-    world.run(600);
+    world.run(1_600);
     assert_eq!(world.resolved.get(&call), None);
-    world.run(1_000);
+    world.run(2_000);
     assert_eq!(world.resolved.get(&call), Some(&true));
     world.assert_synced("alice");
     assert_eq!(world.sent.len(), 2);

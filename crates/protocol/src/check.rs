@@ -100,7 +100,8 @@ impl Op {
             .chain(unset.iter().copied())
             .collect();
         names.sort_unstable();
-        if names.is_empty()
+        // A patch of nothing asks for the record; one without its parts is damaged.
+        if (self.set.is_none() && self.unset.is_none())
             || names.len() > FIELDS_MAX * 2
             || !names.is_sorted_by(|one, next| one < next)
         {

@@ -15,12 +15,11 @@ pub struct JsonReader<'a> {
 
 impl<'a> JsonReader<'a> {
     /// Begins to read.
-    ///
-    /// # Errors
-    /// [`ValueError::TooLong`].
-    pub fn new(text: &'a str) -> Found<Self> {
-        let scanner = Scanner::new(text.as_bytes(), Vec::new())?;
-        Ok(Self { scanner })
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self {
+            scanner: Scanner::of_text(text, Vec::new()),
+        }
     }
 
     /// Reads an object. `member` is called with each name, and must read or skip its value.
@@ -102,6 +101,17 @@ impl<'a> JsonReader<'a> {
     /// Whether an object comes next.
     pub fn is_object(&mut self) -> bool {
         self.scanner.peek() == Some(b'{')
+    }
+
+    /// Passes over the next value and gives it as it stands.
+    ///
+    /// # Errors
+    /// Where the text ends within it.
+    pub fn raw(&mut self) -> Found<&'a str> {
+        self.scanner.peek();
+        let start = self.scanner.at();
+        self.scanner.skip_value()?;
+        Ok(self.scanner.read_since(start))
     }
 
     fn null(&mut self) -> Found<bool> {

@@ -33,20 +33,25 @@ pub(crate) struct Written {
 
 impl<'a> Scanner<'a> {
     /// Begins to read. `out` is cleared and used for the canonical bytes.
-    pub(crate) fn new(json: &'a [u8], mut out: Vec<u8>) -> Result<Self, ValueError> {
+    pub(crate) fn new(json: &'a [u8], out: Vec<u8>) -> Result<Self, ValueError> {
         if json.len() > PUSH_BYTES_MAX {
             return Err(ValueError::TooLong);
         }
         let text = std::str::from_utf8(json).map_err(|error| ValueError::NotJson {
             at: error.valid_up_to(),
         })?;
+        Ok(Self::of_text(text, out))
+    }
+
+    /// The same for a text of any length.
+    pub(crate) fn of_text(text: &'a str, mut out: Vec<u8>) -> Self {
         out.clear();
-        Ok(Self {
+        Self {
             text,
             at: 0,
             out,
             members: Vec::new(),
-        })
+        }
     }
 
     /// Reads one value that is the whole text and returns its canonical bytes.

@@ -316,6 +316,12 @@ pub mod code {
     pub const TOO_LARGE: &str = "too-large";
     /// Too many requests for now.
     pub const RATE_LIMITED: &str = "rate-limited";
+    /// The place that a cursor names is gone: pull from scratch.
+    pub const CURSOR_EXPIRED: &str = "cursor-expired";
+    /// The server was restored from an older copy: pull from scratch, and compare.
+    pub const EPOCH_CHANGED: &str = "epoch-changed";
+    /// What the client has sent before is forgotten: it needs a new id.
+    pub const CLIENT_EXPIRED: &str = "client-expired";
     /// The client's protocol version is no longer spoken.
     pub const PROTOCOL_TOO_OLD: &str = "protocol-too-old";
     /// The server cannot take it now.

@@ -25,18 +25,24 @@ impl Engine {
     /// The engine asks for nothing any more.
     pub(super) fn close(&mut self) {
         self.interrupt();
+        self.close_stream();
         self.life = Life::Closed;
         self.step = None;
         self.end_run_unfinished();
         for (call, _) in std::mem::take(&mut self.calls) {
             self.resolve(call, false);
         }
+        for (_, call) in std::mem::take(&mut self.decisions) {
+            call.into_iter().for_each(|call| self.resolve(call, false));
+        }
         self.effects.push_back(Effect::Closed);
     }
 
     /// A closed engine still owes calls an answer.
     pub(super) fn refuse(&mut self, input: &Input) {
-        if let Input::ForceSync { call } | Input::Backup { call } = input {
+        if let Input::ForceSync { call } | Input::Backup { call } | Input::SettleHeld { call, .. } =
+            input
+        {
             self.resolve(*call, false);
         }
     }
@@ -109,6 +115,7 @@ impl Engine {
             return;
         }
         self.session.user = user;
+        self.close_stream();
         self.interrupt();
         self.end_run_unfinished();
         self.breaker.succeed();
@@ -144,7 +151,7 @@ impl Engine {
     /// Gives up what can be given up. A transaction is awaited: it may be durable already.
     pub(super) fn interrupt(&mut self) {
         match self.step {
-            Some((_, Step::Push { .. })) => {
+            Some((_, Step::Push { .. } | Step::Pull { .. })) => {
                 self.effects.push_back(Effect::AbortRequest);
                 self.step = None;
             }

@@ -3,7 +3,7 @@
 use tidesync_protocol::json::push_text;
 use tidesync_protocol::wire::PROTOCOL;
 
-use crate::classify::{Action, Reason, classify};
+use crate::classify::{Action, Expected, Reason, classify};
 use crate::database::Database;
 use crate::interface::{Effect, LogLevel, RequestOutcome, StorageError, TokenReason};
 use crate::schedule;
@@ -95,7 +95,8 @@ impl Engine {
         else {
             return;
         };
-        match classify(outcome, &name, self.session.online, self.now.wall_ms) {
+        let (expected, online) = (Expected::Push(&name), self.session.online);
+        match classify(outcome, expected, online, self.now.wall_ms) {
             Action::Settle(answer) => {
                 self.server_answered();
                 let ops = self.database.as_ref().and_then(|it| it.staged.get(&batch));
@@ -132,6 +133,8 @@ impl Engine {
             Action::Fail { reason, after_ms } => {
                 self.fail_run(&reason, Failure::Hard { after_ms });
             }
+            Action::NewClient => self.renew_client(),
+            Action::Take(_) | Action::NotOffered | Action::Restart { .. } => {}
             Action::Reload => {
                 self.storage_failed(&StorageError::Other {
                     name: "NoBatch".to_owned(),
@@ -140,7 +143,7 @@ impl Engine {
         }
     }
 
-    fn wait_for_sign_in(&mut self, reason: Reason) {
+    pub(super) fn wait_for_sign_in(&mut self, reason: Reason) {
         self.needs_sign_in = true;
         self.fail_run(&reason, Failure::SignIn);
     }
@@ -160,7 +163,7 @@ impl Engine {
         let fate = Fate::Hold {
             code: reason.code,
             message: reason.message,
-            conflict: false,
+            remote: None,
         };
         self.begin_settle(batch, vec![fate]);
     }
@@ -202,7 +205,7 @@ impl Engine {
         let done = settling
             .fates
             .iter()
-            .any(|fate| matches!(fate, Fate::Done { .. }));
+            .any(|fate| matches!(fate, Fate::Done { .. } | Fate::Merged { .. }));
         let Some(database) = self.database.as_mut() else {
             return;
         };

@@ -6,6 +6,7 @@ use crate::schedule::{self, TimerReason};
 use crate::sorted::SortedMap;
 use crate::status::LastError;
 
+use super::pull::Page;
 use super::scan::Backup;
 use super::{Engine, Life, Wish};
 
@@ -33,6 +34,17 @@ pub(super) struct Run {
     pub(super) put_off: bool,
     /// Most operations of a push, where the server takes fewer than a batch has.
     pub(super) ops_max: u32,
+    /// Only what is new on the server is asked for.
+    pub(super) pull_only: bool,
+    /// Everything that is new on the server was asked for.
+    pub(super) pulled: bool,
+    /// Records that are missing here are put back.
+    pub(super) restores: bool,
+    /// What waits to be taken over.
+    pub(super) page: Option<Page>,
+    pub(super) downloaded: u64,
+    /// How many changes a first download has, as far as is known; 0 where it is none.
+    pub(super) download: u64,
     pub(super) looked_at: u64,
     pub(super) totals: SortedMap<String, u64>,
 }
@@ -83,9 +95,12 @@ impl Engine {
         if self
             .database
             .as_ref()
-            .is_some_and(|database| !database.indexed)
+            .is_some_and(|database| !database.indexed || self.moved)
         {
             self.read_index();
+            return true;
+        }
+        if self.decide_next() {
             return true;
         }
         if self.run.is_some() {
@@ -103,6 +118,12 @@ impl Engine {
             .next_automatic()
             .is_some_and(|(at, _)| at <= self.now.monotonic_ms);
         due && self.begin(false)
+    }
+
+    /// Whether only a poke is a reason to sync now.
+    fn is_poke(&self) -> bool {
+        let next = self.next_automatic();
+        self.schedule.recovery_at.is_none() && matches!(next, Some((_, TimerReason::Poke)))
     }
 
     fn refuse_calls(&mut self) -> bool {
@@ -141,6 +162,7 @@ impl Engine {
 
     /// Begins a sync: for the calls that wait, or by itself.
     fn begin(&mut self, called: bool) -> bool {
+        let is_poke = self.is_poke();
         let Some(database) = self.database.as_mut() else {
             return false;
         };
@@ -148,6 +170,7 @@ impl Engine {
         database.others.begin_reading();
         let mut run = Run {
             probe: self.schedule.recovery_at.is_some(),
+            pull_only: !called && is_poke,
             ops_max: u32::MAX,
             ..Run::default()
         };
@@ -163,7 +186,9 @@ impl Engine {
             run.calls = calls;
         }
         // A call may come while an operation waits at the server's wish: the wish stands.
-        self.schedule.wanted_at = None;
+        if !run.pull_only {
+            self.schedule.wanted_at = None;
+        }
         self.run = Some(run);
         true
     }
@@ -181,22 +206,25 @@ impl Engine {
         if self.must_count() {
             return self.read_index();
         }
-        if self.push_next() {
+        let pull_only = self.run.as_ref().is_some_and(|run| run.pull_only);
+        if !pull_only && self.push_next() {
             return;
         }
         let Some(run) = &mut self.run else { return };
         if !run.drained {
             return self.begin_stage();
         }
-        if self.scan_next() {
+        if self.take_over() || (!pull_only && self.scan_next()) {
             return;
         }
-        match &mut self.run {
-            Some(run) if run.backup.is_some() && !run.closing => {
-                run.closing = true;
-                run.drained = false;
-            }
-            _ => self.finish(),
+        if let Some(run) = &mut self.run
+            && run.backup.is_some()
+            && !run.closing
+        {
+            run.closing = true;
+            run.drained = false;
+        } else if !self.pull_next() && !self.sweep_next() {
+            self.finish();
         }
     }
 
@@ -221,6 +249,7 @@ impl Engine {
         self.schedule.asked_until = None;
         self.schedule.recovery_at = None;
         self.session.online = true;
+        self.stream.offered = true;
         self.last_error = None;
         if let Some(run) = &mut self.run {
             run.answered = true;
@@ -233,7 +262,7 @@ impl Engine {
         if run.put_off {
             let reason = "the server put changes off";
             self.log_failure(reason);
-        } else if run.answered {
+        } else if run.answered && !run.pull_only {
             self.log(
                 LogLevel::Info,
                 "Auto-sync service: Sync completed successfully".to_owned(),
@@ -248,6 +277,12 @@ impl Engine {
             .database
             .as_ref()
             .is_none_or(|database| database.own_batches().next().is_some());
+        if run.pull_only && staged && self.schedule.wanted_at.is_none() {
+            // What was staged on the way waits like any other change.
+            let buffer_ms = self.config.buffer_ms;
+            self.schedule
+                .want(self.now.monotonic_ms.saturating_add(buffer_ms));
+        }
         let ok = run.held == 0 && !run.put_off && !run.left && !staged;
         self.end(run, ok);
         if self.schedule.recovery_at.is_some() {

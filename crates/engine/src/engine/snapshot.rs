@@ -3,7 +3,7 @@
 use crate::interface::Now;
 use crate::schedule::TimerReason;
 use crate::staged::Held;
-use crate::status::{DisabledReason, Phase, Progress, Status};
+use crate::status::{Direction, DisabledReason, Phase, Progress, Status};
 
 use super::{Engine, Life};
 
@@ -15,8 +15,8 @@ impl Engine {
         let counts = database.map_or_else(Default::default, |database| database.counts());
         let disabled_reason = self.disabled_reason();
         let next = self
-            .poll_timeout()
-            .filter(|(_, why)| *why != TimerReason::Periodic);
+            .next_wake()
+            .filter(|(_, why)| !matches!(why, TimerReason::Periodic | TimerReason::Poke));
         let is_waiting = self.soft_failures > 0 || self.breaker.failures() > 0;
         Status {
             is_enabled: disabled_reason.is_none(),
@@ -32,7 +32,7 @@ impl Engine {
             pending: counts.pending,
             waiting: counts.waiting,
             held: self.own_held().count() as u64,
-            conflicts: self.own_held().filter(|held| held.conflict).count() as u64,
+            conflicts: self.own_held().filter(|held| held.remote.is_some()).count() as u64,
             progress: self.progress(),
             next_attempt_at: next.map(|(at, _)| now.wall_ms + at.saturating_sub(now.monotonic_ms)),
             last_error: self.last_error.clone(),
@@ -89,8 +89,10 @@ impl Engine {
         if self.storage_at.is_some() {
             return Phase::BackingOff;
         }
-        match self.poll_timeout() {
-            None | Some((_, TimerReason::Periodic)) => Phase::Idle,
+        match self.next_wake() {
+            None | Some((_, TimerReason::Periodic | TimerReason::Poke | TimerReason::Stream)) => {
+                Phase::Idle
+            }
             Some((_, TimerReason::Backoff)) => Phase::BackingOff,
             Some((_, TimerReason::Buffer)) => Phase::Buffering,
             Some((at, TimerReason::Throttle)) if at <= now.monotonic_ms => Phase::Idle,
@@ -101,9 +103,17 @@ impl Engine {
     }
 
     fn progress(&self) -> Option<Progress> {
-        let run = self.run.as_ref().filter(|run| !run.totals.is_empty())?;
+        let run = self.run.as_ref()?;
+        if run.download > 0 {
+            return Some(Progress {
+                direction: Direction::Download,
+                done: run.downloaded,
+                total: run.download,
+            });
+        }
         let total = run.totals.values().sum();
-        Some(Progress {
+        (!run.totals.is_empty()).then_some(Progress {
+            direction: Direction::Upload,
             done: run.looked_at,
             total,
         })

@@ -76,6 +76,7 @@ impl Engine {
             Step::Index => {
                 self.index(&chunk);
                 if let Some(database) = self.database.as_mut().filter(|_| end) {
+                    self.moved = false;
                     database.indexed = true;
                     database.own.end_reading();
                     database.others.end_reading();
@@ -95,7 +96,13 @@ impl Engine {
             | Step::Commit(_)
             | Step::Scan(_)
             | Step::Push { .. }
-            | Step::Pages(_) => {}
+            | Step::Pages(_)
+            | Step::Pull { .. }
+            | Step::Names(_)
+            | Step::Reserve(..)
+            | Step::Local(_)
+            | Step::Decide(_)
+            | Step::Sweep(_) => {}
         }
     }
 
@@ -153,7 +160,7 @@ impl Engine {
         let Some(database) = &self.database else {
             return;
         };
-        stage.ask(database);
+        stage.ask(database, &mut self.rng);
         let (slots, pages) = (stage.slots.clone(), stage.pages.clone());
         let step = Step::Prepare(Box::new(stage));
         self.ask(step, |task| Effect::Prepare {
@@ -195,6 +202,10 @@ impl Engine {
                     self.storage_failed(&damaged());
                 }
             }
+            Step::Names(applying) => self.named(applying, &prepared),
+            Step::Local(applying) => self.take_records(applying, &prepared),
+            Step::Decide(deciding) => self.fetched_for(deciding, &prepared),
+            Step::Sweep(ids) => self.swept_pages(ids, &prepared),
             Step::Load
             | Step::Index
             | Step::Read(_)
@@ -202,7 +213,9 @@ impl Engine {
             | Step::Commit(_)
             | Step::Scan(_)
             | Step::ScanLog(_)
-            | Step::Push { .. } => {}
+            | Step::Push { .. }
+            | Step::Pull { .. }
+            | Step::Reserve(..) => {}
         }
     }
 
@@ -217,7 +230,6 @@ impl Engine {
         let mut makers = Makers {
             config: &self.config,
             ids: &mut self.ids,
-            rng: &mut self.rng,
             now: self.now,
         };
         let scanned = stage.scanned.take();

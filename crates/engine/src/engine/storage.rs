@@ -24,6 +24,10 @@ impl Engine {
         match outcome {
             Ok(found) => Some((step, found)),
             Err(error) => {
+                // What was decided is not done: it is tried again.
+                if let Step::Commit(change) = step {
+                    self.decisions.extend(change.decided);
+                }
                 self.storage_failed(&error);
                 None
             }
@@ -86,11 +90,12 @@ impl Engine {
         }
         let fence = database.fence;
         let writes = change.writes(database);
+        let tails = std::mem::take(&mut change.tails);
         let step = Step::Commit(Box::new(change));
         self.ask(step, |task| Effect::Commit {
             task,
             fence,
-            tails: Vec::new(),
+            tails,
             writes,
         });
     }
@@ -99,8 +104,18 @@ impl Engine {
         let (Step::Commit(change), Some(database)) = (step, self.database.as_mut()) else {
             return;
         };
+        let mut change = change;
+        self.inbox.append(&mut change.merged);
+        let takes_over = change.takes_over;
+        let decided = change.decided.take();
         change.apply(database);
         database.trim_pages();
+        if takes_over {
+            self.taken_over();
+        }
+        if let Some((_, Some(call))) = decided {
+            self.resolve(call, true);
+        }
         self.storage = Storage::Ok;
         self.storage_failures = 0;
     }
@@ -143,8 +158,13 @@ impl Engine {
     }
 
     pub(super) fn storage_failed(&mut self, error: &StorageError) {
-        if *error == StorageError::Fenced {
-            return self.close();
+        match error {
+            StorageError::Fenced => return self.close(),
+            StorageError::Moved => return self.moved(),
+            StorageError::Full
+            | StorageError::Closed
+            | StorageError::Newer
+            | StorageError::Other { .. } => {}
         }
         self.end_run_unfinished();
         self.storage_failures = self.storage_failures.saturating_add(1);

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use tidesync_engine::interface::{
     Effect, HeldNotice, Input, Loaded, LogChunk, LogOp, LogRow, PageId, Prepared, PreparedValue,
-    RowUser, ScanPage, ScanRecord, Slot, StorageError, StoredBatch, StoredHeld, Table, TableRow,
-    Text, Write,
+    RecordName, RecordValue, RowUser, ScanPage, ScanRecord, Slot, StorageError, StoredBatch,
+    StoredHeld, Table, TableRow, Text, Write,
 };
 use tidesync_protocol::key::Key;
 
@@ -89,6 +89,7 @@ pub struct Store {
     pub generated: bool,
     pub records: BTreeMap<Key, (String, Option<String>)>,
     pub log: BTreeMap<u64, Logged>,
+    pub next_key: u64,
     rows: u64,
 }
 
@@ -109,6 +110,12 @@ pub struct Disk {
     pub owner: Option<String>,
     pub fence: u64,
     pub version: u32,
+    /// What the engine has put into and removed from the app's stores.
+    pub told: Vec<(String, String, Option<String>)>,
+    /// What was resolved without asking.
+    pub history: Vec<String>,
+    /// The values of the last pull's changes.
+    pub pulled: Vec<String>,
     /// How many of the next pages of a scan come back empty without being the end.
     pub empty_pages: u32,
     slots: BTreeMap<Slot, Held>,
@@ -191,7 +198,9 @@ impl Disk {
             } else {
                 lid.clone()
             };
-            Some((name, value.clone()?))
+            // Members may stand in another order on the server.
+            let value: serde_json::Value = serde_json::from_str(value.as_ref()?).expect("JSON");
+            Some((name, value.to_string()))
         });
         let mut values: Vec<_> = records.collect();
         values.sort();
@@ -246,18 +255,34 @@ impl Disk {
                 }
             }
             Effect::Prepare {
-                task, slots, pages, ..
+                task,
+                slots,
+                records,
+                pages,
             } => Input::Prepared {
                 task,
-                outcome: answer(fault, || self.prepare(&slots, &pages)),
+                outcome: answer(fault, || self.prepare(&slots, &records, &pages)),
             },
+            Effect::Reserve {
+                task,
+                fence,
+                table,
+                count,
+            } => {
+                let fault = fault.or_else(|| (fence != self.fence).then_some(StorageError::Fenced));
+                Input::Reserved {
+                    task,
+                    outcome: answer(fault, || self.reserve(&table, count)),
+                }
+            }
             Effect::Commit {
                 task,
                 fence,
+                tails,
                 writes,
-                ..
             } => {
                 let fault = fault.or_else(|| (fence != self.fence).then_some(StorageError::Fenced));
+                let fault = fault.or_else(|| self.moved(&tails).then_some(StorageError::Moved));
                 Input::Committed {
                     task,
                     outcome: answer(fault, || self.commit(writes)),
@@ -413,18 +438,26 @@ impl Disk {
         }
     }
 
-    fn prepare(&mut self, slots: &[Slot], pages: &[PageId]) -> Prepared {
+    fn record(&self, table: &str, lid: &str) -> Option<Option<String>> {
+        let found = self.tables[table].records.get(&key(lid));
+        found.map(|(_, value)| value.clone())
+    }
+
+    fn prepare(&mut self, slots: &[Slot], records: &[RecordName], pages: &[PageId]) -> Prepared {
         let mut bytes = Vec::new();
         let mut values = Vec::new();
-        for slot in slots {
-            let value = match self.slots.get(slot).expect("a slot that is known") {
-                Held::Value(value) => Some(Some(value.clone())),
-                Held::Record(table, lid) => self.tables[table]
-                    .records
-                    .get(&key(lid))
-                    .map(|(_, value)| value.clone()),
-                Held::Odd => Some(None),
-            };
+        let slotted =
+            slots.iter().map(
+                |slot| match self.slots.get(slot).expect("a slot that is known") {
+                    Held::Value(value) => Some(Some(value.clone())),
+                    Held::Record(table, lid) => self.record(table, lid),
+                    Held::Odd => Some(None),
+                },
+            );
+        let named = records
+            .iter()
+            .map(|name| self.record(&name.table, &name.lid));
+        for value in slotted.chain(named) {
             values.push(match value {
                 None => PreparedValue::Gone,
                 Some(None) => PreparedValue::Unsendable {
@@ -465,6 +498,20 @@ impl Disk {
             values,
             pages: pages.collect(),
         }
+    }
+
+    fn moved(&self, tails: &[TableRow]) -> bool {
+        tails.iter().any(|tail| {
+            let last = self.tables[&tail.table].log.keys().next_back();
+            last.is_some_and(|last| *last > tail.row)
+        })
+    }
+
+    fn reserve(&mut self, table: &str, count: u32) -> u64 {
+        let store = self.tables.get_mut(table).expect("a table");
+        let first = store.next_key.max(1);
+        store.next_key = first + u64::from(count);
+        first
     }
 
     fn commit(&mut self, writes: Vec<Write>) {
@@ -534,7 +581,46 @@ impl Disk {
                     logged.user = user.clone();
                 }
             }
-            other => panic!("not written yet: {other:?}"),
+            Write::RenewHeld { op, state, .. } => {
+                self.held.get_mut(&op).expect("a held operation").0 = state;
+            }
+            Write::PutRecord { table, lid, value } => {
+                let value = match value {
+                    RecordValue::Text { text } => text,
+                    RecordValue::Pulled { index } => self.pulled[index as usize].clone(),
+                };
+                self.told
+                    .push((table.clone(), lid.clone(), Some(value.clone())));
+                let store = self.tables.get_mut(&table).expect("a table");
+                store.records.insert(key(&lid), (lid, Some(value)));
+            }
+            Write::DeleteRecord { table, lid } => {
+                self.told.push((table.clone(), lid.clone(), None));
+                let store = self.tables.get_mut(&table).expect("a table");
+                store.records.remove(&key(&lid));
+            }
+            Write::AppendLog {
+                table,
+                lid,
+                user,
+                at_ms,
+                delete,
+            } => {
+                let store = self.tables.get_mut(&table).expect("a table");
+                let op = if delete {
+                    Op::Delete(lid)
+                } else {
+                    Op::PutRef(lid, String::new())
+                };
+                store.rows += 1;
+                let logged = Logged {
+                    user: RowUser::User(user),
+                    at: at_ms,
+                    row: Row { ops: vec![op] },
+                };
+                store.log.insert(store.rows, logged);
+            }
+            Write::PutHistory { entry } => self.history.push(entry),
         }
     }
 }

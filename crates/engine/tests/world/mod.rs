@@ -14,8 +14,8 @@ pub mod server;
 use std::collections::BTreeMap;
 
 use tidesync_engine::interface::{
-    Call, Effect, Input, LogLevel, Now, RequestOutcome, RowUser, StorageError, Task, TokenReason,
-    TransportFailure,
+    Call, Conflict, Effect, Input, LogLevel, Now, RequestOutcome, RowUser, StorageError, Task,
+    TokenReason, TransportFailure,
 };
 use tidesync_engine::{Config, Engine, Status, TimerReason};
 
@@ -69,6 +69,10 @@ pub struct World {
     pub effects: usize,
     pub deaths: usize,
     pub trace: Vec<Step>,
+    /// The stream that is open.
+    pub stream: Option<Task>,
+    /// What was asked of the app's function.
+    pub asked: Vec<(Task, Conflict)>,
     inbox: Vec<(u64, Input)>,
     flight: Option<Task>,
     starts: u8,
@@ -111,6 +115,8 @@ impl World {
             effects: 0,
             deaths: 0,
             trace: Vec::new(),
+            stream: None,
+            asked: Vec::new(),
             inbox: Vec::new(),
             flight: None,
             starts: 0,
@@ -135,6 +141,7 @@ impl World {
         self.engine = Engine::new(self.config.clone());
         self.inbox.clear();
         self.flight = None;
+        self.stream = None;
         self.closed = false;
         let (user, enabled) = (self.user.clone(), self.enabled);
         self.input(Input::Start {
@@ -212,10 +219,32 @@ impl World {
                 let due = self.now.monotonic_ms + wait;
                 self.inbox.push((due, Input::Pushed { task, outcome }));
             }
+            Effect::Pull {
+                task,
+                query,
+                subject,
+                token,
+                ..
+            } => {
+                assert!(self.flight.is_none(), "two requests at once");
+                self.flight = Some(task);
+                let outcome = self.pull(&query, &subject, token);
+                let due = self.now.monotonic_ms + self.latency;
+                self.inbox.push((due, Input::Pulled { task, outcome }));
+            }
+            Effect::OpenStream { task, .. } => {
+                assert_eq!(self.stream.replace(task), None, "two streams at once");
+            }
+            Effect::CloseStream => {
+                self.stream.take().expect("a stream that is open");
+            }
+            Effect::AskResolver { task, conflict } => self.asked.push((task, conflict)),
             Effect::AbortRequest => {
                 let task = self.flight.take();
                 self.inbox.retain(|(_, input)| match input {
-                    Input::Pushed { task: of, .. } => Some(*of) != task,
+                    Input::Pushed { task: of, .. } | Input::Pulled { task: of, .. } => {
+                        Some(*of) != task
+                    }
                     _ => true,
                 });
             }
@@ -263,6 +292,29 @@ impl World {
         self.server.push(&subject, &body, token)
     }
 
+    fn pull(&mut self, query: &str, subject: &str, token: TokenReason) -> RequestOutcome {
+        let failed = |failure| RequestOutcome::Failed { failure };
+        if self.token_fails {
+            return failed(TransportFailure::TokenFailed);
+        }
+        if self.token.as_deref() != Some(subject) {
+            return failed(TransportFailure::NoToken);
+        }
+        if let Some(fault) = &self.server.fault {
+            return server::failing(fault);
+        }
+        let (outcome, values) = self.server.pull(subject, query, token);
+        self.disk.pulled = values;
+        outcome
+    }
+
+    /// The server tells of something new, where somebody listens.
+    pub fn poke(&mut self) {
+        if self.stream.is_some() {
+            self.input(Input::Poked);
+        }
+    }
+
     /// Lets time pass, handling whatever is due.
     pub fn run(&mut self, ms: u64) {
         let end = self.now.monotonic_ms + ms;
@@ -278,7 +330,7 @@ impl World {
             if due.is_some_and(|due| due <= at) {
                 let first = self.inbox.iter().position(|(at, _)| Some(*at) == due);
                 let (_, input) = self.inbox.remove(first.expect("an input that is due"));
-                if matches!(input, Input::Pushed { .. }) {
+                if matches!(input, Input::Pushed { .. } | Input::Pulled { .. }) {
                     self.flight = None;
                 }
                 self.input(input);

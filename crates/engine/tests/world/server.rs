@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tidesync_engine::interface::{RequestOutcome, TokenReason, TransportFailure};
 use tidesync_protocol::wire::{
-    Op, OpKind, PROTOCOL, PushRequest, PushResponse, Verdict, VerdictEntry,
+    OWN_SPACE, OnConflict, Op, OpKind, PROTOCOL, PullResponse, PushRequest, PushResponse, Record,
+    Verdict, VerdictEntry,
 };
 
 /// How a push goes wrong.
@@ -38,12 +41,28 @@ pub fn status(status: u16) -> Fault {
     }
 }
 
-/// A record, by user, table and rid: its version, and its value unless deleted.
-type Records = BTreeMap<(String, String, String), (u64, Option<String>)>;
+/// A record: its value unless it was deleted, and the version of each field's last change.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    pub version: u64,
+    pub value: Option<Value>,
+    fields: BTreeMap<String, (u64, String)>,
+}
+
+/// The records, by user, table and rid.
+type Records = BTreeMap<(String, String, String), Stored>;
 
 #[derive(Debug, Default)]
 pub struct Server {
     pub records: Records,
+    /// The name of its data; empty for `e`.
+    pub epoch: String,
+    /// Cursors below it are too old.
+    pub oldest_cursor: u64,
+    /// How often it was asked for changes.
+    pub pulls: u32,
+    /// It takes pushes only.
+    pub push_only: bool,
     /// How often each operation was applied, by client and id.
     pub applied: BTreeMap<(String, String), u32>,
     verdicts: BTreeMap<(String, String), (String, VerdictEntry)>,
@@ -75,17 +94,113 @@ impl Server {
             .iter()
             .filter(|((of, name, _), _)| of == user && name == table);
         let mut values: Vec<(String, String)> = records
-            .filter_map(|((.., rid), (_, value))| {
+            .filter_map(|((.., rid), stored)| {
                 let name = if rid.starts_with('r') {
                     String::new()
                 } else {
                     rid.clone()
                 };
-                Some((name, value.clone()?))
+                Some((name, stored.value.as_ref()?.to_string()))
             })
             .collect();
         values.sort();
         values
+    }
+
+    /// Another client's change.
+    pub fn change(&mut self, user: &str, table: &str, rid: &str, value: Option<&str>) {
+        let value = value.map(|text| serde_json::from_str(text).expect("a value"));
+        self.clock += 1;
+        let name = (user.to_owned(), table.to_owned(), rid.to_owned());
+        self.write(name, value, "other");
+    }
+
+    fn write(&mut self, name: (String, String, String), value: Option<Value>, client: &str) {
+        let stored = self.records.entry(name).or_default();
+        let none = Value::Object(Map::new());
+        let before = fields(stored.value.as_ref().unwrap_or(&none));
+        let after = fields(value.as_ref().unwrap_or(&none));
+        for (field, now) in &after {
+            if before.get(field) != Some(now) {
+                let mark = (self.clock, client.to_owned());
+                stored.fields.insert(field.clone(), mark);
+            }
+        }
+        for field in before.keys().filter(|field| !after.contains_key(*field)) {
+            let mark = (self.clock, client.to_owned());
+            stored.fields.insert(field.clone(), mark);
+        }
+        stored.version = self.clock;
+        stored.value = value;
+    }
+
+    /// Answers a pull: `limit` and `cursor` are all it reads of the query.
+    pub fn pull(
+        &mut self,
+        subject: &str,
+        query: &str,
+        token: TokenReason,
+    ) -> (RequestOutcome, Vec<String>) {
+        if let Some(outcome) = self.refuses(token) {
+            return (outcome, Vec::new());
+        }
+        if self.push_only {
+            return (answer(404, None, String::new()), Vec::new());
+        }
+        self.pulls += 1;
+        let part = |name: &str| {
+            let mut parts = query.split('&');
+            parts.find_map(|part| part.strip_prefix(name)?.parse::<u64>().ok())
+        };
+        let (limit, cursor) = (part("limit=").expect("a limit"), part("cursor="));
+        if cursor.is_some_and(|cursor| cursor < self.oldest_cursor) {
+            return (refuse(410, "cursor-expired"), Vec::new());
+        }
+        let after = cursor.unwrap_or(0);
+        let mut due: Vec<_> = self
+            .records
+            .iter()
+            .filter(|((user, ..), stored)| user == subject && stored.version > after)
+            .collect();
+        due.sort_by_key(|(_, stored)| stored.version);
+        let more = due.len() > limit as usize;
+        due.truncate(limit as usize);
+        let changes: Vec<Record> = due
+            .iter()
+            .map(|(name, stored)| record(name, stored))
+            .collect();
+        let last = changes.last().map_or(after, |last| last.version);
+        let values = changes.iter().map(|change| {
+            change
+                .value
+                .as_ref()
+                .map_or_else(String::new, |value| value.get().to_owned())
+        });
+        let values = values.collect();
+        let response = PullResponse {
+            protocol: PROTOCOL,
+            epoch: self.epoch(),
+            changes,
+            cursor: last.to_string(),
+            more,
+        };
+        let body = serde_json::to_string(&response).expect("an answer");
+        (answer(200, None, body), values)
+    }
+
+    fn epoch(&self) -> String {
+        if self.epoch.is_empty() {
+            "e".to_owned()
+        } else {
+            self.epoch.clone()
+        }
+    }
+
+    fn refuses(&mut self, token: TokenReason) -> Option<RequestOutcome> {
+        if token == TokenReason::Expired {
+            self.expired = false;
+        }
+        (self.expired || self.locked_out).then(|| refuse(401, "unauthorized"))
     }
 
     pub fn push(&mut self, subject: &str, body: &str, token: TokenReason) -> RequestOutcome {
@@ -107,11 +222,8 @@ impl Server {
             Fault::Refuse { status, code } => return refuse(status, code),
             Fault::None | Fault::AnswerLost | Fault::NoVerdicts => {}
         }
-        if token == TokenReason::Expired {
-            self.expired = false;
-        }
-        if self.expired || self.locked_out {
-            return refuse(401, "unauthorized");
+        if let Some(outcome) = self.refuses(token) {
+            return outcome;
         }
         let request: PushRequest = serde_json::from_str(body).expect("a push");
         assert_eq!(request.subject, subject);
@@ -137,7 +249,7 @@ impl Server {
         let response = PushResponse {
             protocol: PROTOCOL,
             batch: request.batch,
-            epoch: "e".to_owned(),
+            epoch: self.epoch(),
             verdicts: if fault == Fault::NoVerdicts {
                 Vec::new()
             } else {
@@ -170,7 +282,13 @@ impl Server {
             return entry;
         }
         if self.conflicts.contains(&op.rid) {
+            let name = (subject.to_owned(), op.table.clone(), op.rid.clone());
+            let stored = self.records.get(&name).cloned().unwrap_or_else(|| Stored {
+                version: 1,
+                ..Stored::default()
+            });
             entry.verdict = Verdict::Conflict;
+            entry.record = Some(record(&name, &stored));
             return entry;
         }
         if let Some((times, wait)) = self.puts_off.get_mut(&op.rid).filter(|it| it.0 > 0) {
@@ -187,19 +305,106 @@ impl Server {
                 ..before.clone()
             };
         }
+        let name = (subject.to_owned(), op.table.clone(), op.rid.clone());
+        let stored = self.records.get(&name).cloned().unwrap_or_default();
+        if op.kind == OpKind::Patch && stored.value.is_none() {
+            entry.verdict = Verdict::NeedFull;
+            return entry;
+        }
+        let moved = stored.version != op.base;
+        let conflicts = moved && self.conflicts_with(&stored, client, op);
+        if conflicts && op.on_conflict == OnConflict::Ask {
+            entry.verdict = Verdict::Conflict;
+            entry.version = Some(stored.version);
+            entry.record = Some(record(&name, &stored));
+            return entry;
+        }
         *self.applied.entry(id.clone()).or_default() += 1;
-        self.clock += 1;
-        entry.version = Some(self.clock);
-        let record = (subject.to_owned(), op.table.clone(), op.rid.clone());
-        let known = self.records.get(&record).map_or(0, |(version, _)| *version);
-        assert_eq!(op.base, known, "the base of {} {}", op.table, op.rid);
-        let value = match op.kind {
-            OpKind::Put => op.value.as_ref().map(|value| value.get().to_owned()),
-            OpKind::Patch | OpKind::Delete => None,
-        };
-        self.records.insert(record, (self.clock, value));
+        let after = outcome(stored.value.clone(), op);
+        if after != stored.value || !moved {
+            self.clock += 1;
+            self.write(name.clone(), after, client);
+        }
+        let stored = &self.records[&name];
+        entry.version = Some(stored.version);
+        if moved {
+            entry.verdict = Verdict::Merged;
+            entry.record = Some(record(&name, stored));
+        }
         self.verdicts.insert(id, (op.hash.clone(), entry.clone()));
         entry
+    }
+
+    /// Whether another client has changed a field of the operation's since its base. Whoever comes
+    /// later wins here: clocks are for the real server.
+    fn conflicts_with(&self, stored: &Stored, client: &str, op: &Op) -> bool {
+        let none = Value::Object(Map::new());
+        let before = fields(stored.value.as_ref().unwrap_or(&none));
+        let after = outcome(stored.value.clone(), op).unwrap_or(none);
+        let after = fields(&after);
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        names.into_iter().any(|name| {
+            let theirs = stored.fields.get(name);
+            let newer = theirs.is_some_and(|(version, by)| *version > op.base && by != client);
+            newer && before.get(name) != after.get(name)
+        })
+    }
+}
+
+fn record((_, table, rid): &(String, String, String), stored: &Stored) -> Record {
+    let raw = |value: &Value| RawValue::from_string(value.to_string()).expect("a value");
+    Record {
+        space: OWN_SPACE.to_owned(),
+        table: table.clone(),
+        rid: rid.clone(),
+        version: stored.version,
+        hlc: "0000000000000000".to_owned(),
+        client: "c".to_owned(),
+        deleted: stored.value.is_none(),
+        value: stored.value.as_ref().map(raw),
+    }
+}
+
+/// The fields of a value; one without a name where it is no object.
+fn fields(value: &Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields.clone(),
+        other => Map::from_iter([(String::new(), other.clone())]),
+    }
+}
+
+/// What an operation makes of a record.
+fn outcome(before: Option<Value>, op: &Op) -> Option<Value> {
+    let parse = |raw: &RawValue| serde_json::from_str(raw.get()).expect("a value");
+    match op.kind {
+        OpKind::Put => op.value.as_deref().map(parse),
+        OpKind::Delete => None,
+        OpKind::Patch => {
+            let mut fields = fields(&before.expect("a record"));
+            for name in op.unset.iter().flatten() {
+                fields.remove(name);
+            }
+            for (name, value) in op.set.iter().flatten() {
+                fields.insert(name.clone(), parse(value));
+            }
+            Some(Value::Object(fields))
+        }
+    }
+}
+
+/// What a request meets that the server does not take up.
+pub fn failing(fault: &Fault) -> RequestOutcome {
+    match fault {
+        Fault::Hang => failed(TransportFailure::Timeout),
+        Fault::Answer {
+            status,
+            retry_after,
+            body,
+        } => answer(*status, retry_after.map(str::to_owned), (*body).to_owned()),
+        Fault::Refuse { status, code } => refuse(*status, code),
+        Fault::None | Fault::Network | Fault::AnswerLost | Fault::NoVerdicts => {
+            failed(TransportFailure::Network)
+        }
     }
 }
 

@@ -1,0 +1,434 @@
+//! Takes the server's records over into the app's stores, with shadow and cursor, in one
+//! transaction (DESIGN section 5).
+
+use tidesync_protocol::hash::{FieldHasher, Fields};
+
+use crate::database::{Change, Database};
+use crate::interface::{
+    Now, PageId, Prepared, PreparedValue, RecordName, RecordValue, TableRow, Write,
+};
+use crate::overlay::{Before, Outcome, overlay};
+use crate::remote::Remote;
+use crate::shadow::{Entry, Field, Names, WHOLE};
+use crate::sorted::{SortedMap, SortedSet};
+use crate::staged::Held;
+
+/// What a pull says of itself, stored with its records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) epoch: String,
+    pub(crate) cursor: String,
+    pub(crate) more: bool,
+}
+
+/// Records on their way into the app's stores.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Applying {
+    pub(crate) changes: Vec<Remote>,
+    /// None for records that no pull brought.
+    pub(crate) mark: Option<Mark>,
+    /// Whether records that are missing here are put back, although the server has said nothing new.
+    pub(crate) restores: bool,
+    /// The local names, of each change; none where there is nothing to name.
+    lids: Vec<Option<String>>,
+    /// New local names by table and id on the server.
+    named: SortedMap<(String, String), String>,
+    /// The records that were asked for, in order.
+    wants: Vec<RecordName>,
+    /// The pages that were asked for, in order.
+    pub(crate) pages: Vec<PageId>,
+}
+
+/// What the app has of a record.
+pub(crate) enum Here<'a> {
+    /// What the server was last known to have: nobody has changed it since.
+    Untouched,
+    Gone,
+    /// It has no wire form, or cannot be compared.
+    Odd,
+    Value(Fields<'a>),
+}
+
+impl Applying {
+    pub(crate) fn new(changes: Vec<Remote>, mark: Option<Mark>) -> Self {
+        Self {
+            changes,
+            mark,
+            ..Self::default()
+        }
+    }
+
+    /// The pages that say what the records are called here.
+    pub(crate) fn name_pages(&self, database: &Database) -> Vec<PageId> {
+        let generated = self
+            .changes
+            .iter()
+            .filter(|change| database.has_generated_keys(&change.table));
+        let pages: SortedSet<PageId> = generated
+            .map(|change| database.alias_page(&change.table, &change.rid))
+            .collect();
+        database.missing_pages(pages)
+    }
+
+    /// The first table that needs new keys, and how many. The name pages are in memory.
+    pub(crate) fn nameless(&self, database: &Database) -> Option<(String, u32)> {
+        let mut first: Option<(String, u32)> = None;
+        let mut seen = SortedSet::default();
+        for change in &self.changes {
+            let name = (change.table.clone(), change.rid.clone());
+            let known = change.value.is_none()
+                || self.local_name(database, change).is_some()
+                || seen.contains(&name);
+            seen.insert(name);
+            match &mut first {
+                _ if known => {}
+                None => first = Some((change.table.clone(), 1)),
+                Some((table, count)) if *table == change.table => *count += 1,
+                Some(_) => {}
+            }
+        }
+        first
+    }
+
+    /// Gives records of `table` the keys from `first` on.
+    pub(crate) fn name(&mut self, database: &Database, table: &str, first: u64) {
+        let mut next = first;
+        let mut named = std::mem::take(&mut self.named);
+        for change in &self.changes {
+            let name = (change.table.clone(), change.rid.clone());
+            let fits = change.table == table && change.value.is_some();
+            let known = named.contains_key(&name) || self.local_name(database, change).is_some();
+            if fits && !known {
+                named.insert(name, ["n", &next.to_string()].concat());
+                next += 1;
+            }
+        }
+        self.named = named;
+    }
+
+    /// What a record is called here.
+    fn local_name(&self, database: &Database, change: &Remote) -> Option<String> {
+        if !database.has_generated_keys(&change.table) {
+            return Some(change.rid.clone());
+        }
+        let key = (change.table.clone(), change.rid.clone());
+        let named = self.named.get(&key).cloned();
+        named.or_else(|| database.alias(&change.table, &change.rid))
+    }
+
+    /// Works out the local names, and what must be fetched: pages, and records that the app may
+    /// have changed.
+    pub(crate) fn ask(&mut self, database: &Database) -> Vec<RecordName> {
+        let tracked = |change: &&Remote| {
+            database
+                .tables
+                .iter()
+                .any(|table| table.name == change.table)
+        };
+        self.changes = self.changes.iter().filter(tracked).cloned().collect();
+        let lids = self
+            .changes
+            .iter()
+            .map(|change| self.local_name(database, change));
+        self.lids = lids.collect();
+        let mut pages = SortedSet::default();
+        let mut wants = Vec::new();
+        for (change, lid) in self.changes.iter().zip(&self.lids) {
+            let Some(lid) = lid else { continue };
+            pages.insert(database.page_id(&change.table, lid));
+            if database.has_generated_keys(&change.table) {
+                pages.insert(database.alias_page(&change.table, &change.rid));
+            }
+            if self.restores || is_touched(database, &change.table, lid) {
+                wants.push(RecordName {
+                    table: change.table.clone(),
+                    lid: lid.clone(),
+                });
+            }
+        }
+        self.wants = wants.clone();
+        self.pages = database.missing_pages(pages);
+        wants
+    }
+
+    /// Works out the transaction. The pages are in memory.
+    pub(crate) fn change(self, database: &Database, prepared: &Prepared, now: Now) -> Change {
+        let mut change = Change::new(database);
+        let mut hasher = FieldHasher::new(database.meta.hash_key());
+        let local = local_values(&self.wants, prepared, &mut hasher);
+        let mut taker = Taker {
+            database,
+            change: &mut change,
+            now,
+            restores: self.restores,
+            asked: self.mark.is_none(),
+        };
+        let mut taken = Vec::new();
+        for (remote, lid) in self.changes.iter().zip(&self.lids) {
+            let Some(lid) = lid else { continue };
+            let name = RecordName {
+                table: remote.table.clone(),
+                lid: lid.clone(),
+            };
+            let here = local.get(&name).unwrap_or(&Here::Untouched);
+            if taker.take(remote, lid, here, &mut hasher) {
+                taken.push(name.table);
+            }
+        }
+        change.tails = tails(database, taken.into_iter());
+        if let Some(mark) = self.mark {
+            change.meta.epoch = mark.epoch;
+            change.meta.cursor = Some(mark.cursor);
+        }
+        change
+    }
+}
+
+/// Whether the app may have changed a record: it has a change that no verdict has settled, is held,
+/// or was there before the first scan.
+fn is_touched(database: &Database, table: &str, lid: &str) -> bool {
+    let id = database.id(table, lid);
+    let page = database.page(&database.page_id(table, lid));
+    let entry = page.and_then(|page| page.get(lid));
+    let generation = database.meta.generation;
+    database.own.contains(id)
+        || database.others.contains(id)
+        || database.is_held(table, lid)
+        || !database.is_scanned(table)
+        || entry.is_some_and(|entry| entry.generation != generation)
+}
+
+/// The ends of the logs of `tables` as far as they were read.
+pub(crate) fn tails(database: &Database, tables: impl Iterator<Item = String>) -> Vec<TableRow> {
+    let tables: SortedSet<String> = tables.collect();
+    let tail = |table: String| {
+        let row = database.indexed_to.get(&table).copied().unwrap_or(0);
+        TableRow { table, row }
+    };
+    tables.into_iter().map(tail).collect()
+}
+
+pub(crate) fn local_values<'a>(
+    wants: &[RecordName],
+    prepared: &'a Prepared,
+    hasher: &mut FieldHasher,
+) -> SortedMap<RecordName, Here<'a>> {
+    let mut start = 0;
+    let here = |(name, value): (&RecordName, &PreparedValue)| {
+        let here = match value {
+            PreparedValue::Gone => Here::Gone,
+            PreparedValue::Unsendable { .. } => Here::Odd,
+            PreparedValue::Wire { end } => {
+                let end = *end as usize;
+                let bytes = prepared.bytes.get(start..end).unwrap_or_default();
+                start = end;
+                hasher.field_hashes(bytes).map_or(Here::Odd, Here::Value)
+            }
+        };
+        (name.clone(), here)
+    };
+    wants.iter().zip(&prepared.values).map(here).collect()
+}
+
+/// Takes records over, one by one.
+pub(crate) struct Taker<'a, 'b> {
+    pub(crate) database: &'a Database,
+    pub(crate) change: &'b mut Change,
+    pub(crate) now: Now,
+    pub(crate) restores: bool,
+    /// Whether the server was asked for these very records: they are taken over, new or not.
+    pub(crate) asked: bool,
+}
+
+impl Taker<'_, '_> {
+    /// Takes a record over; false where it is known already.
+    fn take(
+        &mut self,
+        remote: &Remote,
+        lid: &str,
+        here: &Here<'_>,
+        hasher: &mut FieldHasher,
+    ) -> bool {
+        let (table, database) = (&remote.table, self.database);
+        let pending = self.is_pending(table, lid);
+        let page = self.change.page_mut(database, database.page_id(table, lid));
+        let owner = database.meta.owner.unwrap_or(0);
+        let known = page.get(lid).filter(|entry| entry.owner == owner).cloned();
+        let compares = known
+            .as_ref()
+            .is_some_and(|known| known.generation != database.meta.generation);
+        let is_new = known
+            .as_ref()
+            .is_none_or(|known| known.version < remote.version);
+        let missing = self.restores && matches!(here, Here::Gone);
+        let is_asked = self.asked
+            && known
+                .as_ref()
+                .is_none_or(|known| known.version == remote.version);
+        if !is_new && !compares && !missing && !is_asked {
+            return false;
+        }
+        let theirs = remote
+            .value
+            .as_ref()
+            .map(|value| hasher.field_hashes(value.as_bytes()));
+        let theirs = match theirs {
+            None => None,
+            Some(Ok(fields)) => Some(fields),
+            // What is no value is not taken over; the record stays as it is.
+            Some(Err(_)) => return false,
+        };
+        // The server has lost what it had confirmed: it was restored from an older copy.
+        let lost = compares
+            && known
+                .as_ref()
+                .is_some_and(|known| known.version > remote.version);
+        let before = Before {
+            page,
+            lid,
+            all: lost,
+        };
+        let outcome = match (here, &theirs) {
+            (Here::Untouched, _) => Outcome::Remote,
+            (Here::Gone, _) if missing && !pending => Outcome::Remote,
+            (Here::Value(ours), None) if !pending && !before.is_changed(ours) => Outcome::Remote,
+            (Here::Gone | Here::Odd, _) | (Here::Value(_), None) => Outcome::Kept,
+            (Here::Value(ours), Some(theirs)) => overlay(before, ours, theirs),
+        };
+        self.store(remote, lid, &outcome);
+        if lost {
+            self.send_again(remote, lid, here, &outcome);
+        }
+        self.note_held(remote, lid);
+        // What the server has lost is no news that an app could be behind of.
+        let known = known.filter(|_| !lost);
+        self.advance(remote, lid, known.as_ref(), theirs.as_ref());
+        true
+    }
+
+    /// Whether a change of the record waits, of whomever.
+    pub(crate) fn is_pending(&self, table: &str, lid: &str) -> bool {
+        let id = self.database.id(table, lid);
+        self.database.own.contains(id) || self.database.others.contains(id)
+    }
+
+    pub(crate) fn store(&mut self, remote: &Remote, lid: &str, outcome: &Outcome) {
+        let (table, lid) = (remote.table.clone(), lid.to_owned());
+        let value = match (outcome, remote) {
+            (Outcome::Kept, _) => return,
+            (Outcome::Mixed(text), _) => RecordValue::Text { text: text.clone() },
+            (Outcome::Remote, Remote { value: None, .. }) => {
+                return self.change.records.push(Write::DeleteRecord { table, lid });
+            }
+            (
+                Outcome::Remote,
+                Remote {
+                    place: Some(index), ..
+                },
+            ) => RecordValue::Pulled { index: *index },
+            (
+                Outcome::Remote,
+                Remote {
+                    value: Some(text), ..
+                },
+            ) => RecordValue::Text { text: text.clone() },
+        };
+        self.change
+            .records
+            .push(Write::PutRecord { table, lid, value });
+    }
+
+    /// What the server had confirmed and lost is sent again, as a change of now.
+    fn send_again(&mut self, remote: &Remote, lid: &str, here: &Here<'_>, outcome: &Outcome) {
+        let delete = matches!(here, Here::Gone);
+        let differs = *outcome != Outcome::Remote && !(delete && remote.value.is_none());
+        if differs && !self.is_pending(&remote.table, lid) {
+            let owner = self.database.meta.owner.unwrap_or(0);
+            self.change
+                .append(self.database, owner, &remote.table, lid, self.now, delete);
+        }
+    }
+
+    /// A conflict is told with the latest that stands against it.
+    fn note_held(&mut self, remote: &Remote, lid: &str) {
+        let stands =
+            |held: &&Held| held.table == remote.table && held.lid == lid && held.remote.is_some();
+        let held: Vec<Held> = self
+            .database
+            .held
+            .values()
+            .filter(stands)
+            .cloned()
+            .collect();
+        for held in held {
+            self.change.renewed.push(Held {
+                remote: Some(remote.json.clone()),
+                ..held
+            });
+        }
+    }
+
+    /// The server is known to have this, unless it is known to have something later.
+    pub(crate) fn advance_to(&mut self, remote: &Remote, lid: &str, hasher: &mut FieldHasher) {
+        let database = self.database;
+        let page = database.page(&database.page_id(&remote.table, lid));
+        let known = page.and_then(|page| page.get(lid)).cloned();
+        if known
+            .as_ref()
+            .is_some_and(|known| known.version >= remote.version)
+        {
+            return;
+        }
+        let value = remote.value.as_ref();
+        match value.map(|value| hasher.field_hashes(value.as_bytes())) {
+            None => self.advance(remote, lid, known.as_ref(), None),
+            Some(Ok(theirs)) => self.advance(remote, lid, known.as_ref(), Some(&theirs)),
+            Some(Err(_)) => {}
+        }
+    }
+
+    fn advance(
+        &mut self,
+        remote: &Remote,
+        lid: &str,
+        known: Option<&Entry>,
+        theirs: Option<&Fields<'_>>,
+    ) {
+        let database = self.database;
+        let generated = database.has_generated_keys(&remote.table);
+        let mut names = Names::default();
+        let fields = theirs.map_or_else(Vec::new, |fields| keyed(fields, &mut names));
+        let entry = Entry {
+            rid: (generated || remote.rid != lid).then(|| remote.rid.clone()),
+            version: remote.version,
+            owner: database.meta.owner.unwrap_or(0),
+            deleted: theirs.is_none(),
+            fields,
+            stale: Vec::new(),
+            generation: database.meta.generation,
+        };
+        let page = database.page_id(&remote.table, lid);
+        let page = self.change.page_mut(database, page);
+        if known.is_none() {
+            page.remove(lid);
+        }
+        page.advance(lid, entry, &names);
+        if generated {
+            self.change
+                .set_alias(database, &remote.table, &remote.rid, lid);
+        }
+    }
+}
+
+/// The hashes of a value's fields, by place among `names`.
+pub(crate) fn keyed(fields: &Fields<'_>, names: &mut Names) -> Vec<Field> {
+    match fields {
+        Fields::Whole(hashes) => vec![(WHOLE, hashes.keyed)],
+        Fields::Each(fields) => {
+            let place = |field: &tidesync_protocol::hash::Field<'_>| {
+                (names.place(&field.name), field.hashes.keyed)
+            };
+            fields.iter().map(place).collect()
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Asking the server for what is new, and taking it over.
+
+use tidesync_protocol::key::random_rid;
+use tidesync_protocol::wire::PROTOCOL;
+
+use crate::apply::{Applying, Mark};
+use crate::classify::{Action, Expected, Reason, classify};
+use crate::database::Change;
+use crate::interface::{Effect, PageId, Prepared, RecordName, RequestOutcome, TokenReason};
+use crate::meta::Sweep;
+use crate::remote::{PullAnswer, Remote};
+use crate::staged::Batch;
+
+use super::run::Failure;
+use super::storage::damaged;
+use super::{Engine, Step};
+
+/// Most changes of one pull while the first download runs: nobody looks at what is not there yet.
+const FIRST_LIMIT: u32 = 1_000;
+
+/// Records that wait to be taken over.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Page {
+    changes: Vec<Remote>,
+    mark: Option<Mark>,
+}
+
+impl Engine {
+    /// Asks for the next page; false where there is none.
+    pub(super) fn pull_next(&mut self) -> bool {
+        if self.run.as_ref().is_none_or(|run| run.pulled) {
+            return false;
+        }
+        self.pull(TokenReason::Request)
+    }
+
+    fn pull(&mut self, token: TokenReason) -> bool {
+        let Some(database) = &self.database else {
+            return false;
+        };
+        let Some(owner) = database.meta.owner_record() else {
+            return false;
+        };
+        let subject = owner.user.clone();
+        let cursor = database.meta.cursor.as_deref();
+        let limit = cursor.map_or(FIRST_LIMIT, |_| self.config.pull_limit);
+        let query = query(limit, &owner.client, cursor);
+        let timeout_ms = self.config.request_timeout_ms;
+        // What is poked of from here on is not surely in the answer.
+        self.schedule.poked = false;
+        let refreshed = token == TokenReason::Expired;
+        self.ask(Step::Pull { refreshed }, |task| Effect::Pull {
+            task,
+            query,
+            subject,
+            token,
+            timeout_ms,
+        });
+        true
+    }
+
+    pub(super) fn pulled(&mut self, step: Step, outcome: RequestOutcome) {
+        let Step::Pull { refreshed } = step else {
+            return;
+        };
+        let online = self.session.online;
+        match classify(outcome, Expected::Pull, online, self.now.wall_ms) {
+            Action::Take(answer) => {
+                self.server_answered();
+                self.take_answer(answer);
+            }
+            Action::NotOffered => {
+                self.end_pull();
+            }
+            Action::Restart { epoch } => {
+                self.server_answered();
+                self.pull_from_scratch(epoch);
+            }
+            Action::RefreshToken if !refreshed => {
+                self.pull(TokenReason::Expired);
+            }
+            Action::RefreshToken => {
+                self.wait_for_sign_in(Reason::new("unauthorized", "the server refused the token"));
+            }
+            Action::WaitForSignIn(reason) => self.wait_for_sign_in(reason),
+            Action::Wait { reason, after_ms } => {
+                self.fail_run(&reason, Failure::Soft { after_ms });
+            }
+            Action::WaitLong(reason) => {
+                let after_ms = Some(self.config.retry_after_max_ms);
+                self.fail_run(&reason, Failure::Soft { after_ms });
+            }
+            Action::Fail { reason, after_ms } => {
+                self.fail_run(&reason, Failure::Hard { after_ms });
+            }
+            Action::Halve(reason) | Action::Bisect(reason) => {
+                self.fail_run(&reason, Failure::Soft { after_ms: None });
+            }
+            Action::NewClient => self.renew_client(),
+            Action::Settle(_) | Action::Reload => {}
+        }
+    }
+
+    fn take_answer(&mut self, answer: PullAnswer) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        let known = &database.meta.epoch;
+        if !known.is_empty() && *known != answer.epoch {
+            return self.pull_from_scratch(Some(answer.epoch));
+        }
+        let is_first = database.meta.cursor.is_none();
+        let Some(run) = &mut self.run else { return };
+        run.downloaded += answer.changes.len() as u64;
+        if is_first || run.download > 0 {
+            run.download = run.downloaded + answer.remaining;
+        }
+        let unchanged = database.meta.cursor.as_deref() == Some(answer.cursor.as_str());
+        if answer.changes.is_empty() && unchanged && !answer.more {
+            return self.end_pull();
+        }
+        run.page = Some(Page {
+            changes: answer.changes,
+            mark: Some(Mark {
+                epoch: answer.epoch,
+                cursor: answer.cursor,
+                more: answer.more,
+            }),
+        });
+    }
+
+    /// There is nothing more to pull in this sync.
+    fn end_pull(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.pulled = true;
+        }
+    }
+
+    /// The server has lost the place where the last pull ended, or is not what it was: all of it is
+    /// compared, and nothing wiped (F46, F47).
+    fn pull_from_scratch(&mut self, epoch: Option<String>) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        let mut change = Change::new(database);
+        let restored = epoch.is_some();
+        if let Some(epoch) = epoch {
+            change.meta.epoch = epoch;
+        }
+        change.meta.cursor = None;
+        change.meta.generation = change.meta.generation.saturating_add(1);
+        change.meta.sweep = Some(Sweep::new(restored));
+        self.commit(change);
+    }
+
+    /// The server has forgotten what was sent before: what is staged goes back to the log, to be sent
+    /// under a new client, and everything is compared.
+    pub(super) fn renew_client(&mut self) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        let mut change = Change::new(database);
+        let client = random_rid(&self.rng.bits()).split_off(1);
+        let place = change
+            .meta
+            .owner
+            .and_then(|owner| usize::try_from(owner).ok());
+        if let Some(owner) = place.and_then(|place| change.meta.owners.get_mut(place)) {
+            owner.client = client;
+        }
+        let batches: Vec<Batch> = database.own_batches().cloned().collect();
+        for batch in batches {
+            for op in &batch.ops {
+                change.append(
+                    database,
+                    batch.owner,
+                    &op.table,
+                    &op.lid,
+                    self.now,
+                    op.delete,
+                );
+            }
+            change.dropped.push(batch.number);
+        }
+        change.meta.cursor = None;
+        change.meta.generation = change.meta.generation.saturating_add(1);
+        change.meta.sweep = Some(Sweep::new(false));
+        self.commit(change);
+        if let Some(run) = &mut self.run {
+            run.drained = false;
+        }
+    }
+
+    /// Begins to take over what waits for it; false where nothing does.
+    pub(super) fn take_over(&mut self) -> bool {
+        let Some(run) = &mut self.run else {
+            return false;
+        };
+        if run.page.is_none() && !self.inbox.is_empty() {
+            run.page = Some(Page {
+                changes: std::mem::take(&mut self.inbox),
+                mark: None,
+            });
+        }
+        let Some(page) = run.page.clone() else {
+            return false;
+        };
+        let mut applying = Applying::new(page.changes, page.mark);
+        applying.restores = run.restores;
+        let Some(database) = &self.database else {
+            return false;
+        };
+        let pages = applying.name_pages(database);
+        if pages.is_empty() {
+            self.name_records(applying);
+        } else {
+            applying.pages = pages.clone();
+            self.prepare_pages(Step::Names(applying), pages, Vec::new());
+        }
+        true
+    }
+
+    fn prepare_pages(&mut self, step: Step, pages: Vec<PageId>, records: Vec<RecordName>) {
+        self.ask(step, |task| Effect::Prepare {
+            task,
+            slots: Vec::new(),
+            records,
+            pages,
+        });
+    }
+
+    /// Records of generated keys that are new here get keys of their own.
+    fn name_records(&mut self, applying: Applying) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        let Some((table, count)) = applying.nameless(database) else {
+            return self.fetch_local(applying);
+        };
+        let fence = database.fence;
+        let step = Step::Reserve(applying, table.clone());
+        self.ask(step, |task| Effect::Reserve {
+            task,
+            fence,
+            table,
+            count,
+        });
+    }
+
+    pub(super) fn reserved(&mut self, step: Step, first: u64) {
+        let (Step::Reserve(mut applying, table), Some(database)) = (step, &self.database) else {
+            return;
+        };
+        applying.name(database, &table, first);
+        self.name_records(applying);
+    }
+
+    pub(super) fn named(&mut self, mut applying: Applying, prepared: &Prepared) {
+        let ids = std::mem::take(&mut applying.pages);
+        let kept = self
+            .database
+            .as_mut()
+            .is_some_and(|database| database.keep_pages(ids, &prepared.pages));
+        if kept {
+            self.name_records(applying);
+        } else {
+            self.storage_failed(&damaged());
+        }
+    }
+
+    fn fetch_local(&mut self, mut applying: Applying) {
+        // Whether a record was changed here is told by pages that may not be there yet.
+        let Some(database) = &self.database else {
+            return;
+        };
+        let records = applying.ask(database);
+        let pages = applying.pages.clone();
+        if pages.is_empty() && records.is_empty() {
+            return self.take_records(applying, &Prepared::default());
+        }
+        if pages.is_empty() {
+            return self.prepare_pages(Step::Local(applying), pages, records);
+        }
+        self.prepare_pages(Step::Names(applying), pages, Vec::new());
+    }
+
+    pub(super) fn take_records(&mut self, applying: Applying, prepared: &Prepared) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        let mut change = applying.change(database, prepared, self.now);
+        change.takes_over = true;
+        self.commit(change);
+    }
+
+    /// What was taken over is durable.
+    pub(super) fn taken_over(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        let mark = run.page.take().and_then(|page| page.mark);
+        if let Some(mark) = mark {
+            run.pulled = !mark.more;
+        }
+    }
+
+    /// The app has written since the log was read: that is staged first, against what the server
+    /// was known to have when it was written.
+    pub(super) fn moved(&mut self) {
+        self.moved = true;
+        if let Some(run) = &mut self.run {
+            run.drained = false;
+        }
+    }
+}
+
+/// What follows the address of a pull.
+fn query(limit: u32, client: &str, cursor: Option<&str>) -> String {
+    let mut query = "protocol=".to_owned();
+    query.push_str(&PROTOCOL.to_string());
+    query.push_str("&limit=");
+    query.push_str(&limit.to_string());
+    query.push_str("&client=");
+    query.push_str(client);
+    if let Some(cursor) = cursor {
+        query.push_str("&cursor=");
+        push_escaped(&mut query, cursor);
+    }
+    query
+}
+
+/// RFC 3986: what is not unreserved is escaped.
+fn push_escaped(to: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            to.push(char::from(byte));
+        } else {
+            to.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                let digit = char::from_digit(u32::from(digit), 16);
+                to.extend(digit.map(|digit| digit.to_ascii_uppercase()));
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Lays what the app has changed over what the server has: a pull never hides, reverts or flickers
+//! a local change (I23).
+
+use tidesync_protocol::hash::{Field, Fields};
+use tidesync_protocol::json::push_text;
+
+use crate::shadow::{ABSENT, Page};
+
+/// What becomes of the app's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It stays as it is.
+    Kept,
+    /// It becomes what the server has.
+    Remote,
+    /// It becomes this.
+    Mixed(String),
+}
+
+/// What the app's record is compared with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Before<'a> {
+    /// The page of the shadow, from before the server's record.
+    pub(crate) page: &'a Page,
+    pub(crate) lid: &'a str,
+    /// Every field that differs counts as changed: the server has lost what it knew.
+    pub(crate) all: bool,
+}
+
+/// Lays the changes of `local` since `before` over `remote`.
+pub(crate) fn overlay(before: Before<'_>, local: &Fields<'_>, remote: &Fields<'_>) -> Outcome {
+    match (local, remote) {
+        (Fields::Each(local), Fields::Each(remote)) => each(before, local, remote),
+        (Fields::Whole(local), Fields::Whole(remote)) if local.keyed == remote.keyed => {
+            Outcome::Kept
+        }
+        _ if before.is_changed(local) => Outcome::Kept,
+        _ => Outcome::Remote,
+    }
+}
+
+impl Before<'_> {
+    /// Whether the value as a whole is not what the server was known to have.
+    pub(crate) fn is_changed(self, local: &Fields<'_>) -> bool {
+        let Some(entry) = self.page.get(self.lid).filter(|_| !self.all) else {
+            return true;
+        };
+        match local {
+            Fields::Whole(hashes) => !entry.fields.iter().any(|field| field.1 == hashes.keyed),
+            Fields::Each(fields) => {
+                fields.len() != entry.fields.len()
+                    || fields
+                        .iter()
+                        .any(|field| self.is_dirty(&field.name, field.hashes.keyed))
+            }
+        }
+    }
+
+    /// Whether the app has changed a field to what it is now.
+    fn is_dirty(self, name: &str, hash: u64) -> bool {
+        let Some(entry) = self.page.get(self.lid).filter(|_| !self.all) else {
+            return true;
+        };
+        let known = self.page.find(&entry.fields, name) == Some(hash);
+        let echo = self.page.find(&entry.stale, name) == Some(hash);
+        !known && !echo
+    }
+
+    /// Whether the app has removed a field that it does not have.
+    fn is_removed(self, name: &str) -> bool {
+        let Some(entry) = self.page.get(self.lid).filter(|_| !self.all) else {
+            return self.all;
+        };
+        let known = self.page.find(&entry.fields, name).is_some();
+        let echo = self.page.find(&entry.stale, name) == Some(ABSENT);
+        known && !echo
+    }
+}
+
+fn each(before: Before<'_>, local: &[Field<'_>], remote: &[Field<'_>]) -> Outcome {
+    let (mut kept, mut taken) = (0, 0);
+    let mut members: Vec<(&str, &str)> = Vec::new();
+    for theirs in remote {
+        match find(local, &theirs.name) {
+            Some(ours) if ours.hashes.keyed == theirs.hashes.keyed => {
+                members.push((&theirs.name, theirs.value));
+            }
+            Some(ours) if before.is_dirty(&ours.name, ours.hashes.keyed) => {
+                kept += 1;
+                members.push((&ours.name, ours.value));
+            }
+            None if before.is_removed(&theirs.name) => kept += 1,
+            _ => {
+                taken += 1;
+                members.push((&theirs.name, theirs.value));
+            }
+        }
+    }
+    for ours in local
+        .iter()
+        .filter(|ours| find(remote, &ours.name).is_none())
+    {
+        if before.is_dirty(&ours.name, ours.hashes.keyed) {
+            kept += 1;
+            members.push((&ours.name, ours.value));
+        } else {
+            taken += 1;
+        }
+    }
+    match (kept, taken) {
+        (_, 0) => Outcome::Kept,
+        (0, _) => Outcome::Remote,
+        _ => Outcome::Mixed(object(&members)),
+    }
+}
+
+fn find<'a, 'b>(fields: &'b [Field<'a>], name: &str) -> Option<&'b Field<'a>> {
+    let place = fields.binary_search_by(|field| field.name.as_ref().cmp(name));
+    fields.get(place.ok()?)
+}
+
+fn object(members: &[(&str, &str)]) -> String {
+    let mut text = "{".to_owned();
+    for (place, (name, value)) in members.iter().enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        push_text(&mut text, name);
+        text.push(':');
+        text.push_str(value);
+    }
+    text.push('}');
+    text
+}

@@ -1,0 +1,185 @@
+//! What becomes of a held operation once it is decided: by a strategy, by the app's function, or by
+//! a person (DESIGN section 8).
+
+use tidesync_protocol::hash::FieldHasher;
+use tidesync_protocol::json::ObjectWriter;
+
+use crate::apply::{Here, Taker, local_values, tails};
+use crate::database::{Change, Database};
+use crate::interface::{Choice, Chosen, Now, Prepared, RecordName, RecordValue, Write};
+use crate::overlay::{Before, Outcome, overlay};
+use crate::remote::Remote;
+use crate::staged::Held;
+
+/// A decision about a held operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) held: Held,
+    pub(crate) choice: Choice,
+    /// Who decided, for the history.
+    pub(crate) by: &'static str,
+}
+
+impl Decision {
+    /// The record.
+    pub(crate) fn record(&self) -> RecordName {
+        RecordName {
+            table: self.held.table.clone(),
+            lid: self.held.lid.clone(),
+        }
+    }
+
+    /// Works out the transaction. The record's page is in memory, and `prepared` has its value.
+    /// Tells besides whether the server is to be asked for the record.
+    pub(crate) fn change(
+        &self,
+        database: &Database,
+        prepared: &Prepared,
+        now: Now,
+    ) -> (Change, bool) {
+        let mut change = Change::new(database);
+        let mut hasher = FieldHasher::new(database.meta.hash_key());
+        let record = self.record();
+        let local = local_values(std::slice::from_ref(&record), prepared, &mut hasher);
+        let here = local.get(&record).unwrap_or(&Here::Gone);
+        let remote = self.held.remote.as_deref().and_then(Remote::read);
+        let mut deciding = Deciding {
+            taker: Taker {
+                database,
+                change: &mut change,
+                now,
+                restores: false,
+                asked: false,
+            },
+            held: &self.held,
+            asks: false,
+        };
+        match (&self.choice, &remote) {
+            (Choice::Local, Some(remote)) => deciding.send_local(remote, here, &mut hasher),
+            (Choice::Local, None) => deciding.append(matches!(here, Here::Gone)),
+            (Choice::Remote, Some(remote)) => deciding.take_remote(remote, here, &mut hasher),
+            (Choice::Remote, None) => deciding.discard(),
+            (Choice::Value(chosen), remote) => {
+                deciding.send_chosen(chosen, remote.as_ref(), &mut hasher)
+            }
+        }
+        let asks = deciding.asks;
+        change.released.push(self.held.op.clone());
+        change
+            .history
+            .extend(remote.as_ref().map(|remote| self.history(remote, now)));
+        change.tails = tails(database, std::iter::once(self.held.table.clone()));
+        (change, asks)
+    }
+
+    fn history(&self, remote: &Remote, now: Now) -> String {
+        let took = match &self.choice {
+            Choice::Local => "local",
+            Choice::Remote => "remote",
+            Choice::Value(_) => "value",
+        };
+        let mut entry = ObjectWriter::default();
+        entry.whole("at", now.wall_ms);
+        entry.text("table", &self.held.table);
+        entry.text("lid", &self.held.lid);
+        entry.text("by", self.by);
+        entry.whole("base", self.held.base);
+        entry.whole("version", remote.version);
+        entry.text("took", took);
+        entry.json("remote", remote.value.as_deref().unwrap_or("null"));
+        entry.finish()
+    }
+}
+
+struct Deciding<'a, 'b> {
+    taker: Taker<'a, 'b>,
+    held: &'a Held,
+    /// Whether the server is to be asked for the record.
+    asks: bool,
+}
+
+impl Deciding<'_, '_> {
+    /// A change of the record is sent, on what the server has now.
+    fn append(&mut self, delete: bool) {
+        let Held {
+            owner, table, lid, ..
+        } = self.held;
+        let (database, now) = (self.taker.database, self.taker.now);
+        self.taker
+            .change
+            .append(database, *owner, table, lid, now, delete);
+    }
+
+    fn send_local(&mut self, remote: &Remote, here: &Here<'_>, hasher: &mut FieldHasher) {
+        let outcome = self.outcome(remote, here, hasher);
+        self.taker.store(remote, &self.held.lid, &outcome);
+        self.taker.advance_to(remote, &self.held.lid, hasher);
+        self.append(matches!(here, Here::Gone));
+    }
+
+    /// What the app has written since goes on to stand.
+    fn take_remote(&mut self, remote: &Remote, here: &Here<'_>, hasher: &mut FieldHasher) {
+        let pending = self.taker.is_pending(&self.held.table, &self.held.lid);
+        let outcome = if pending {
+            self.outcome(remote, here, hasher)
+        } else {
+            Outcome::Remote
+        };
+        self.taker.store(remote, &self.held.lid, &outcome);
+        self.taker.advance_to(remote, &self.held.lid, hasher);
+    }
+
+    fn outcome(&self, remote: &Remote, here: &Here<'_>, hasher: &mut FieldHasher) -> Outcome {
+        let database = self.taker.database;
+        let id = database.page_id(&self.held.table, &self.held.lid);
+        let theirs = remote
+            .value
+            .as_ref()
+            .map(|value| hasher.field_hashes(value.as_bytes()));
+        match (here, database.page(&id), theirs) {
+            (Here::Value(ours), Some(page), Some(Ok(theirs))) => {
+                let before = Before {
+                    page,
+                    lid: &self.held.lid,
+                    all: false,
+                };
+                overlay(before, ours, &theirs)
+            }
+            _ => Outcome::Kept,
+        }
+    }
+
+    fn send_chosen(&mut self, chosen: &Chosen, remote: Option<&Remote>, hasher: &mut FieldHasher) {
+        let (table, lid) = (self.held.table.clone(), self.held.lid.clone());
+        self.taker.change.records.push(match &chosen.value {
+            Some(text) => Write::PutRecord {
+                table,
+                lid,
+                value: RecordValue::Text { text: text.clone() },
+            },
+            None => Write::DeleteRecord { table, lid },
+        });
+        if let Some(remote) = remote {
+            self.taker.advance_to(remote, &self.held.lid, hasher);
+        }
+        self.append(chosen.value.is_none());
+    }
+
+    /// The change is given up. What the server has is asked for by a patch that changes nothing;
+    /// what it never had goes.
+    fn discard(&mut self) {
+        let Held { table, lid, .. } = self.held;
+        let database = self.taker.database;
+        let page = database.page(&database.page_id(table, lid));
+        let entry = page
+            .and_then(|page| page.get(lid))
+            .filter(|entry| entry.is_alive());
+        match entry {
+            Some(_) => self.asks = true,
+            None => self.taker.change.records.push(Write::DeleteRecord {
+                table: table.clone(),
+                lid: lid.clone(),
+            }),
+        }
+    }
+}

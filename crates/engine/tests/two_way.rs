@@ -1,0 +1,546 @@
+//! Other devices' changes arrive, meet local ones, and nothing is lost (DESIGN sections 5 and 8).
+
+mod world;
+
+use tidesync_engine::interface::{
+    Call, Choice, Chosen, Input, RequestOutcome, RowUser, TransportFailure,
+};
+use tidesync_engine::{Config, Direction, Initial, StaleFields, Strategy, TableConfig};
+use world::World;
+use world::disk::{Disk, Row};
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+fn configured(table: TableConfig) -> World {
+    let config = Config {
+        tables: vec![("files".to_owned(), table)],
+        ..Config::default()
+    };
+    let mut world = World::with(config, Disk::new(&["files"]));
+    world.start();
+    world.run(70_000);
+    world
+}
+
+fn resolving(conflict: Strategy) -> World {
+    configured(TableConfig {
+        conflict,
+        ..TableConfig::default()
+    })
+}
+
+fn here(world: &World, rid: &str) -> Option<String> {
+    let values = world.disk.values("files");
+    let found = values.into_iter().find(|(name, _)| name == rid);
+    found.map(|(_, value)| value)
+}
+
+fn there(world: &World, rid: &str) -> Option<String> {
+    let values = world.server.values("alice", "files");
+    let found = values.into_iter().find(|(name, _)| name == rid);
+    found.map(|(_, value)| value)
+}
+
+/// Another device's change, of which the stream tells.
+fn remote(world: &mut World, rid: &str, value: Option<&str>) {
+    world.server.change("alice", "files", rid, value);
+    world.poke();
+}
+
+#[test]
+fn another_devices_changes_arrive_as_soon_as_the_stream_tells() {
+    let mut world = World::started(&["files"]);
+    remote(&mut world, "sa", Some(r#"{"n":1}"#));
+    world.run(500);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"n":1}"#));
+    remote(&mut world, "sa", Some(r#"{"n":2}"#));
+    world.run(500);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"n":2}"#));
+    remote(&mut world, "sa", None);
+    world.run(500);
+    assert_eq!(here(&world, "sa"), None);
+    // What was pulled is not captured, nor sent back.
+    assert_eq!(world.disk.left(), (0, 0));
+    world.run(200_000);
+    assert_eq!(world.sent.len(), 0);
+}
+
+#[test]
+fn without_a_stream_the_periodic_sync_brings_them() {
+    let mut world = World::started(&["files"]);
+    world.server.change("alice", "files", "sa", Some("1"));
+    world.run(70_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_server_that_only_takes_pushes_is_enough_for_backup() {
+    let mut world = World::new(&["files"]);
+    world.server.push_only = true;
+    world.start();
+    world.put("files", "a", r#"{"n":1}"#);
+    world.run(10_000);
+    let call = world.force();
+    world.run(10_000);
+    assert_eq!(world.resolved.get(&call), Some(&true));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_first_download_comes_in_pages_with_progress() {
+    let mut world = World::new(&["files"]);
+    for at in 0..2_500 {
+        let rid = format!("sk{at}");
+        world
+            .server
+            .change("alice", "files", &rid, Some(r#"{"n":1}"#));
+    }
+    world.start();
+    world.run(2_100);
+    let progress = world.status().progress.expect("progress");
+    assert_eq!(progress.direction, Direction::Download);
+    world.run(10_000);
+    assert_eq!(world.disk.values("files").len(), 2_500);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn changes_of_different_fields_both_survive() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":1,"y":2}"#));
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    world.run(20_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":2,"y":2}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_stale_object_does_not_revert_what_another_device_changed() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    remote(&mut world, "sa", Some(r#"{"x":1,"y":2,"z":1}"#));
+    world.run(500);
+    // The app saves what it had read before: only `x` was changed by it.
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    world.run(20_000);
+    assert_eq!(
+        there(&world, "sa").as_deref(),
+        Some(r#"{"x":2,"y":2,"z":1}"#)
+    );
+    world.assert_synced("alice");
+    // It knows now: setting the field back is a change.
+    world.put("files", "a", r#"{"x":2,"y":2,"z":1}"#);
+    world.run(20_000);
+    world.put("files", "a", r#"{"x":2,"y":1,"z":1}"#);
+    world.run(20_000);
+    assert_eq!(
+        there(&world, "sa").as_deref(),
+        Some(r#"{"x":2,"y":1,"z":1}"#)
+    );
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_stale_object_without_changes_of_its_own_is_repaired() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    remote(&mut world, "sa", Some(r#"{"x":1,"y":2}"#));
+    world.run(500);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(20_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":1,"y":2}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn stale_fields_count_as_written_where_that_is_asked_for() {
+    let mut world = configured(TableConfig {
+        stale_fields: StaleFields::AsWritten,
+        ..TableConfig::default()
+    });
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    remote(&mut world, "sa", Some(r#"{"x":1,"y":2}"#));
+    world.run(500);
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    world.run(20_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":2,"y":1}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_pull_never_hides_a_local_change() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world.go(false);
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    world.run(1_000);
+    world.go(true);
+    world.disk.told.clear();
+    remote(&mut world, "sa", Some(r#"{"x":1,"y":2}"#));
+    world.run(60_000);
+    // Every value that the app ever saw has its own change.
+    for (_, _, value) in &world.disk.told {
+        assert!(
+            value
+                .as_deref()
+                .is_some_and(|value| value.contains(r#""x":2"#)),
+            "{value:?}"
+        );
+    }
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":2,"y":2}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_change_in_the_middle_of_a_pull_is_staged_first() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    remote(&mut world, "sa", Some(r#"{"x":1,"y":2}"#));
+    // The answer is on its way; nothing tells the engine of this write before its transaction.
+    world.run(49);
+    let row = Row::default().put("a", r#"{"x":2,"y":1}"#);
+    let user = RowUser::User("alice".to_owned());
+    let at = world.now.wall_ms;
+    world.disk.write("files", user, at, row);
+    world.run(60_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":2,"y":2}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn rows_that_were_there_before_are_not_overwritten_by_the_first_pull() {
+    let mut disk = Disk::new(&["files"]);
+    disk.change("files", &Row::default().put("a", r#"{"x":2}"#));
+    let config = Config {
+        initial: Initial::Upload,
+        ..Config::default()
+    };
+    let mut world = World::with(config, disk);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"y":2}"#));
+    world.start();
+    world.run(70_000);
+    world.assert_synced("alice");
+    assert!(here(&world, "sa").is_some_and(|value| value.contains(r#""x":2"#)));
+}
+
+#[test]
+fn an_update_meets_a_delete_and_the_whole_record_is_sent() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world.server.change("alice", "files", "sa", None);
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    world.run(30_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":2,"y":1}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn the_clients_priority_sends_its_change_again() {
+    let mut world = resolving(Strategy::ClientPriority);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5,"y":2}"#));
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    world.run(60_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":2,"y":2}"#));
+    assert_eq!(world.status().held, 0);
+    assert!(
+        world
+            .disk
+            .history
+            .iter()
+            .any(|entry| entry.contains("client-priority"))
+    );
+    world.assert_synced("alice");
+}
+
+#[test]
+fn the_servers_priority_takes_its_record() {
+    let mut world = resolving(Strategy::ServerPriority);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5,"y":2}"#));
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    world.run(60_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":5,"y":2}"#));
+    assert_eq!(world.status().held, 0);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn the_apps_function_decides_or_the_conflict_stays() {
+    let mut world = resolving(Strategy::Custom);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(20_000);
+    let (task, conflict) = world.asked.pop().expect("a question");
+    assert_eq!(conflict.local.as_deref(), Some(r#"{"x":2}"#));
+    assert_eq!(conflict.remote.as_deref(), Some(r#"{"x":5}"#));
+    let chosen = Chosen {
+        value: Some(r#"{"x":7}"#.to_owned()),
+    };
+    world.input(Input::ResolverAnswered {
+        task,
+        outcome: Ok(chosen),
+    });
+    world.run(30_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":7}"#));
+    world.assert_synced("alice");
+
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":8}"#));
+    world.put("files", "a", r#"{"x":9}"#);
+    world.run(20_000);
+    let (task, _) = world.asked.pop().expect("a question");
+    world.input(Input::ResolverAnswered {
+        task,
+        outcome: Err("no".to_owned()),
+    });
+    world.run(20_000);
+    assert_eq!(world.status().conflicts, 1);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":9}"#));
+}
+
+/// A conflict that waits for a person: here 2, there 5.
+fn manual() -> (World, String) {
+    let mut world = resolving(Strategy::Manual);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(20_000);
+    let status = world.status();
+    assert_eq!((status.held, status.conflicts), (1, 1));
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":2}"#));
+    let op = world
+        .disk
+        .held
+        .keys()
+        .next()
+        .expect("a held operation")
+        .clone();
+    (world, op)
+}
+
+fn settle(world: &mut World, op: &str, choice: Choice) {
+    let call = Call(900);
+    world.input(Input::SettleHeld {
+        call,
+        op: op.to_owned(),
+        choice,
+    });
+    world.run(30_000);
+    assert_eq!(world.resolved.get(&900), Some(&true));
+    assert_eq!(world.status().held, 0);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_person_keeps_what_is_here() {
+    let (mut world, op) = manual();
+    settle(&mut world, &op, Choice::Local);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":2}"#));
+}
+
+#[test]
+fn a_person_takes_what_the_server_has_also_after_a_reload() {
+    let (mut world, op) = manual();
+    world.start();
+    world.run(10_000);
+    settle(&mut world, &op, Choice::Remote);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":5}"#));
+}
+
+#[test]
+fn a_person_writes_something_else() {
+    let (mut world, op) = manual();
+    let chosen = Chosen {
+        value: Some(r#"{"x":3}"#.to_owned()),
+    };
+    settle(&mut world, &op, Choice::Value(chosen));
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":3}"#));
+}
+
+#[test]
+fn a_person_decides_against_the_latest_that_the_server_has() {
+    let (mut world, op) = manual();
+    remote(&mut world, "sa", Some(r#"{"x":6}"#));
+    world.run(500);
+    settle(&mut world, &op, Choice::Remote);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":6}"#));
+}
+
+#[test]
+fn what_was_refused_is_given_up_for_what_the_server_has() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.server.rejects.insert("sa".to_owned());
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(20_000);
+    let op = world
+        .disk
+        .held
+        .keys()
+        .next()
+        .expect("a held operation")
+        .clone();
+    world.server.rejects.clear();
+    settle(&mut world, &op, Choice::Remote);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":1}"#));
+}
+
+#[test]
+fn two_devices_with_generated_keys_do_not_collide() {
+    let mut disk = Disk::new(&["files"]);
+    disk.tables.get_mut("files").expect("a table").generated = true;
+    let mut world = World::with(Config::default(), disk);
+    world.start();
+    world.run(70_000);
+    world
+        .disk
+        .tables
+        .get_mut("files")
+        .expect("a table")
+        .next_key = 3;
+    world.put("files", "1", r#"{"n":"mine"}"#);
+    world.put("files", "2", r#"{"n":"too"}"#);
+    world.run(10_000);
+    let rid = format!("r{}", "A".repeat(22));
+    remote(&mut world, &rid, Some(r#"{"n":"theirs"}"#));
+    world.run(500);
+    let store = &world.disk.tables["files"];
+    assert_eq!(store.records.len(), 3);
+    world.assert_synced("alice");
+    // The same record again, and then gone; and one of our own, changed elsewhere.
+    remote(&mut world, &rid, Some(r#"{"n":"new"}"#));
+    world.run(500);
+    assert_eq!(world.disk.tables["files"].records.len(), 3);
+    world.assert_synced("alice");
+    let own = world
+        .server
+        .records
+        .keys()
+        .find(|(.., it)| *it != rid)
+        .expect("ours")
+        .2
+        .clone();
+    remote(&mut world, &own, Some(r#"{"n":"theirs, too"}"#));
+    remote(&mut world, &rid, None);
+    world.run(500);
+    assert_eq!(world.disk.tables["files"].records.len(), 2);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_server_restored_from_an_older_copy_is_made_whole() {
+    let mut world = World::started(&["files"]);
+    for key in ["a", "b", "c"] {
+        world.put("files", key, r#"{"n":1}"#);
+    }
+    world.run(10_000);
+    let copy = world.server.records.clone();
+    world.put("files", "a", r#"{"n":2}"#);
+    world.put("files", "d", r#"{"n":1}"#);
+    world.delete("files", "b");
+    world.run(20_000);
+    world.assert_synced("alice");
+    world.server.records = copy;
+    world.server.epoch = "restored".to_owned();
+    world.run(70_000);
+    let call = world.force();
+    world.run(70_000);
+    assert_eq!(world.resolved.get(&call), Some(&true));
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"n":2}"#));
+    assert_eq!(here(&world, "sd").as_deref(), Some(r#"{"n":1}"#));
+    assert_eq!(here(&world, "sb"), None);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_device_that_was_away_for_too_long_removes_what_was_removed() {
+    let mut world = World::started(&["files"]);
+    for key in ["a", "b", "c"] {
+        world.put("files", key, r#"{"n":1}"#);
+    }
+    world.run(10_000);
+    world.go(false);
+    world.put("files", "c", r#"{"n":2}"#);
+    // The server has removed two of them and forgotten that it did.
+    world.server.records.retain(|(.., rid), _| rid == "sa");
+    world.server.oldest_cursor = u64::MAX;
+    world.go(true);
+    world.run(10_000);
+    world.server.oldest_cursor = 0;
+    world.run(100_000);
+    assert_eq!(here(&world, "sb"), None);
+    assert_eq!(here(&world, "sc").as_deref(), Some(r#"{"n":2}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_death_at_any_step_of_a_pull_loses_nothing() {
+    let whole = pull_with_local_change(None);
+    for at in 0..whole.effects {
+        for after in [false, true] {
+            let world = pull_with_local_change(Some((at, after)));
+            assert_eq!(
+                here(&world, "sa").as_deref(),
+                Some(r#"{"x":2,"y":2}"#),
+                "{at} {after}"
+            );
+            world.assert_synced("alice");
+        }
+    }
+}
+
+fn pull_with_local_change(dies_at: Option<(usize, bool)>) -> World {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world.effects = 0;
+    world.dies_at = dies_at;
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    remote(&mut world, "sa", Some(r#"{"x":1,"y":2}"#));
+    remote(&mut world, "sb", Some(r#"{"x":1}"#));
+    world.run(100_000);
+    world
+}
+
+#[test]
+fn a_closed_stream_is_opened_again_and_what_it_missed_comes_with_it() {
+    let mut world = World::started(&["files"]);
+    let task = world.stream.take().expect("a stream");
+    let outcome = RequestOutcome::Failed {
+        failure: TransportFailure::Network,
+    };
+    world.input(Input::StreamEnded { task, outcome });
+    world.run(6_000);
+    assert!(world.stream.is_some());
+    world.input(Input::SetEnabled { enabled: false });
+    assert!(world.stream.is_none());
+}
