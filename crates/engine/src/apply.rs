@@ -3,11 +3,13 @@
 
 use tidesync_protocol::hash::{FieldHasher, Fields};
 
+use crate::config::Config;
 use crate::database::{Change, Database};
 use crate::interface::{
     Now, PageId, Prepared, PreparedValue, RecordName, RecordValue, TableRow, Write,
 };
 use crate::overlay::{Before, Outcome, overlay};
+use crate::references;
 use crate::remote::Remote;
 use crate::shadow::{Entry, Field, Names, WHOLE};
 use crate::sorted::{SortedMap, SortedSet};
@@ -31,6 +33,8 @@ pub(crate) struct Applying {
     pub(crate) restores: bool,
     /// The local names, of each change; none where there is nothing to name.
     lids: Vec<Option<String>>,
+    /// What must have a local name: table, id on the server, and whether a new name may be given.
+    needs: Vec<(String, String, bool)>,
     /// New local names by table and id on the server.
     named: SortedMap<(String, String), String>,
     /// The records that were asked for, in order.
@@ -50,40 +54,59 @@ pub(crate) enum Here<'a> {
 }
 
 impl Applying {
-    pub(crate) fn new(changes: Vec<Remote>, mark: Option<Mark>) -> Self {
+    /// Keeps what is of a table that is tracked here.
+    pub(crate) fn new(
+        changes: Vec<Remote>,
+        mark: Option<Mark>,
+        config: &Config,
+        database: &Database,
+    ) -> Self {
+        let tracked = |change: &Remote| {
+            let mut tables = database.tables.iter();
+            tables.any(|table| table.name == change.table)
+        };
+        let changes: Vec<Remote> = changes.into_iter().filter(tracked).collect();
+        let mut needs = Vec::new();
+        for change in &changes {
+            if database.has_generated_keys(&change.table) {
+                needs.push((
+                    change.table.clone(),
+                    change.rid.clone(),
+                    change.value.is_some(),
+                ));
+            }
+            let value = change.value.as_deref().unwrap_or_default();
+            let parents = references::incoming(config, database, &change.table, value);
+            needs.extend(parents.into_iter().map(|it| (it.table, it.parent, true)));
+        }
         Self {
             changes,
             mark,
+            needs,
             ..Self::default()
         }
     }
 
     /// The pages that say what the records are called here.
     pub(crate) fn name_pages(&self, database: &Database) -> Vec<PageId> {
-        let generated = self
-            .changes
-            .iter()
-            .filter(|change| database.has_generated_keys(&change.table));
-        let pages: SortedSet<PageId> = generated
-            .map(|change| database.alias_page(&change.table, &change.rid))
-            .collect();
-        database.missing_pages(pages)
+        let needs = self.needs.iter();
+        let pages = needs.map(|(table, rid, _)| database.alias_page(table, rid));
+        database.missing_pages(pages.collect())
     }
 
     /// The first table that needs new keys, and how many. The name pages are in memory.
     pub(crate) fn nameless(&self, database: &Database) -> Option<(String, u32)> {
         let mut first: Option<(String, u32)> = None;
         let mut seen = SortedSet::default();
-        for change in &self.changes {
-            let name = (change.table.clone(), change.rid.clone());
-            let known = change.value.is_none()
-                || self.local_name(database, change).is_some()
-                || seen.contains(&name);
+        for (table, rid, create) in &self.needs {
+            let name = (table.clone(), rid.clone());
+            let known =
+                !create || self.named(database, table, rid).is_some() || seen.contains(&name);
             seen.insert(name);
             match &mut first {
                 _ if known => {}
-                None => first = Some((change.table.clone(), 1)),
-                Some((table, count)) if *table == change.table => *count += 1,
+                None => first = Some((table.clone(), 1)),
+                Some((of, count)) if of == table => *count += 1,
                 Some(_) => {}
             }
         }
@@ -94,11 +117,10 @@ impl Applying {
     pub(crate) fn name(&mut self, database: &Database, table: &str, first: u64) {
         let mut next = first;
         let mut named = std::mem::take(&mut self.named);
-        for change in &self.changes {
-            let name = (change.table.clone(), change.rid.clone());
-            let fits = change.table == table && change.value.is_some();
-            let known = named.contains_key(&name) || self.local_name(database, change).is_some();
-            if fits && !known {
+        for (of, rid, create) in &self.needs {
+            let name = (of.clone(), rid.clone());
+            let known = named.contains_key(&name) || self.named(database, of, rid).is_some();
+            if of == table && *create && !known {
                 named.insert(name, ["n", &next.to_string()].concat());
                 next += 1;
             }
@@ -111,34 +133,46 @@ impl Applying {
         if !database.has_generated_keys(&change.table) {
             return Some(change.rid.clone());
         }
-        let key = (change.table.clone(), change.rid.clone());
-        let named = self.named.get(&key).cloned();
-        named.or_else(|| database.alias(&change.table, &change.rid))
+        self.named(database, &change.table, &change.rid)
+    }
+
+    /// What a record of a generated key is called here.
+    fn named(&self, database: &Database, table: &str, rid: &str) -> Option<String> {
+        let new = self.named.get(&(table.to_owned(), rid.to_owned())).cloned();
+        new.or_else(|| database.alias(table, rid))
+    }
+
+    /// Values as the app has them: with the keys of parents in place of their ids.
+    fn localize(&mut self, config: &Config, database: &Database) {
+        let mut changes = std::mem::take(&mut self.changes);
+        for change in &mut changes {
+            let Some(value) = &change.value else { continue };
+            let mut lid_of = |table: &str, rid: &str| self.named(database, table, rid);
+            let local = references::to_local(config, database, &change.table, value, &mut lid_of);
+            if let Some(local) = local {
+                change.value = Some(local);
+                change.place = None;
+            }
+        }
+        self.changes = changes;
     }
 
     /// Works out the local names, and what must be fetched: pages, and records that the app may
     /// have changed.
-    pub(crate) fn ask(&mut self, database: &Database) -> Vec<RecordName> {
-        let tracked = |change: &&Remote| {
-            database
-                .tables
-                .iter()
-                .any(|table| table.name == change.table)
-        };
-        self.changes = self.changes.iter().filter(tracked).cloned().collect();
+    pub(crate) fn ask(&mut self, config: &Config, database: &Database) -> Vec<RecordName> {
+        self.localize(config, database);
         let lids = self
             .changes
             .iter()
             .map(|change| self.local_name(database, change));
         self.lids = lids.collect();
-        let mut pages = SortedSet::default();
+        let needs = self.needs.iter();
+        let names = needs.map(|(table, rid, _)| database.alias_page(table, rid));
+        let mut pages: SortedSet<PageId> = names.collect();
         let mut wants = Vec::new();
         for (change, lid) in self.changes.iter().zip(&self.lids) {
             let Some(lid) = lid else { continue };
             pages.insert(database.page_id(&change.table, lid));
-            if database.has_generated_keys(&change.table) {
-                pages.insert(database.alias_page(&change.table, &change.rid));
-            }
             if self.restores || is_touched(database, &change.table, lid) {
                 wants.push(RecordName {
                     table: change.table.clone(),
@@ -174,6 +208,9 @@ impl Applying {
             if taker.take(remote, lid, here, &mut hasher) {
                 taken.push(name.table);
             }
+        }
+        for ((table, rid), lid) in self.named.iter() {
+            change.set_alias(database, table, rid, lid);
         }
         change.tails = tails(database, taken.into_iter());
         if let Some(mark) = self.mark {

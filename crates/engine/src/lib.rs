@@ -24,6 +24,7 @@ mod meta;
 mod overlay;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod properties;
+mod references;
 mod remote;
 mod resolve;
 mod rng;

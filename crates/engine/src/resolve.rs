@@ -34,6 +34,7 @@ impl Decision {
     pub(crate) fn change(
         &self,
         database: &Database,
+        remote: Option<&Remote>,
         prepared: &Prepared,
         now: Now,
     ) -> (Change, bool) {
@@ -42,7 +43,6 @@ impl Decision {
         let record = self.record();
         let local = local_values(std::slice::from_ref(&record), prepared, &mut hasher);
         let here = local.get(&record).unwrap_or(&Here::Gone);
-        let remote = self.held.remote.as_deref().and_then(Remote::read);
         let mut deciding = Deciding {
             taker: Taker {
                 database,
@@ -54,20 +54,18 @@ impl Decision {
             held: &self.held,
             asks: false,
         };
-        match (&self.choice, &remote) {
+        match (&self.choice, remote) {
             (Choice::Local, Some(remote)) => deciding.send_local(remote, here, &mut hasher),
             (Choice::Local, None) => deciding.append(matches!(here, Here::Gone)),
             (Choice::Remote, Some(remote)) => deciding.take_remote(remote, here, &mut hasher),
             (Choice::Remote, None) => deciding.discard(),
-            (Choice::Value(chosen), remote) => {
-                deciding.send_chosen(chosen, remote.as_ref(), &mut hasher)
-            }
+            (Choice::Value(chosen), remote) => deciding.send_chosen(chosen, remote, &mut hasher),
         }
         let asks = deciding.asks;
         change.released.push(self.held.op.clone());
         change
             .history
-            .extend(remote.as_ref().map(|remote| self.history(remote, now)));
+            .extend(remote.map(|remote| self.history(remote, now)));
         change.tails = tails(database, std::iter::once(self.held.table.clone()));
         (change, asks)
     }

@@ -15,6 +15,7 @@ use crate::database::{Change, Database};
 use crate::fold::{Fold, Latest, Wide};
 use crate::interface::{HeldNotice, Now, PageId, Prepared, PreparedValue, RecordName, Slot, Text};
 use crate::meta::ScanMark;
+use crate::references::{self, Reference};
 use crate::rng::Rng;
 use crate::shadow::{ABSENT, Diff, Entry, Field, Names, WHOLE};
 use crate::sorted::{SortedMap, SortedSet};
@@ -123,6 +124,42 @@ impl Stage {
         }
         self.pages = database.missing_pages(pages);
         self.rids = rids;
+    }
+
+    /// Works out what must be fetched besides, now that the values are known: what their parents are
+    /// called on the server. False where nothing is missing.
+    pub(crate) fn ask_parents(
+        &mut self,
+        database: &Database,
+        prepared: &Prepared,
+        config: &Config,
+        rng: &mut Rng,
+    ) -> bool {
+        let values = values(&self.slots, prepared);
+        let folded = self.fold.tables.iter().flat_map(|(table, fold)| {
+            let latest = fold.records.values();
+            latest.map(move |latest| (table, latest))
+        });
+        let found = self.found.iter().map(|(table, _, latest)| (table, latest));
+        let mut pages = SortedSet::default();
+        let mut parents = Vec::new();
+        for (table, latest) in folded.chain(found) {
+            let value = latest.value.and_then(|(slot, _)| values.get(&slot));
+            let text = value.and_then(|(_, bytes)| std::str::from_utf8(bytes).ok());
+            let text = text.unwrap_or_default();
+            parents.extend(references::outgoing(config, database, table, text));
+        }
+        for Reference { table, parent } in parents {
+            pages.insert(database.page_id(&table, &parent));
+            let rid = random_rid(&rng.bits());
+            let name = (table, parent);
+            if !self.rids.contains_key(&name) {
+                pages.insert(database.alias_page(&name.0, &rid));
+                self.rids.insert(name, rid);
+            }
+        }
+        self.pages = database.missing_pages(pages);
+        !self.pages.is_empty()
     }
 
     /// Whether values were read that may be younger than the rows that logged them.
@@ -418,28 +455,65 @@ impl<'a, 'b> Writer<'a, 'b> {
         if found && !self.is_news(table, lid, entry.as_ref(), &keyed) {
             return Err(Skip::Nothing);
         }
-        if let Fields::Each(fields) = &fields
-            && let Some(diff) = self.diff(table, lid, fields)
+        if let Fields::Each(own) = &fields
+            && let Some(diff) = self.diff(table, lid, own)
         {
-            return self.patch(table, lid, latest, (fields, &diff));
+            let wire = self.to_wire(table, value);
+            let on_wire = wire
+                .as_deref()
+                .map(|wire| hasher.field_hashes(wire.as_bytes()));
+            let on_wire = match &on_wire {
+                Some(Ok(Fields::Each(on_wire))) => on_wire,
+                _ => own,
+            };
+            return self.patch(table, lid, latest, (own, on_wire, &diff));
         }
         if entry.as_ref().is_some_and(Entry::is_alive) && self.agrees(table, lid, &keyed) {
             return Err(Skip::Nothing);
         }
         let (rid, base) = self.name(table, lid, entry);
         let name = rid.clone().unwrap_or_else(|| lid.to_owned());
-        let hash = op_hash(table, &name, base, Content::Put(&fields));
+        let wire = self.to_wire(table, value);
+        let on_wire = wire
+            .as_deref()
+            .map(|wire| hasher.field_hashes(wire.as_bytes()));
+        let on_wire = on_wire.and_then(Result::ok);
+        let hash = op_hash(
+            table,
+            &name,
+            base,
+            Content::Put(on_wire.as_ref().unwrap_or(&fields)),
+        );
         let mut op = self.op(table, lid, rid, latest);
         op.base = base;
         op.fields = keyed;
         let mut head = self.head(&op, &name, OpKind::Put, latest.at_ms, hash);
         head.push_str(",\"value\":");
+        let value = wire.as_deref().map_or(value, str::as_bytes);
         let bytes = (head.len() + value.len() + 1) as u64;
-        Ok(Ready {
-            op,
-            text: Text::Spliced { head, slot },
-            bytes,
-        })
+        let text = match &wire {
+            None => Text::Spliced { head, slot },
+            Some(wire) => {
+                head.push_str(wire);
+                head.push('}');
+                Text::Whole { text: head }
+            }
+        };
+        Ok(Ready { op, text, bytes })
+    }
+
+    /// The value with the ids of its parents in place of their keys; none where it has no such.
+    fn to_wire(&mut self, table: &str, value: &[u8]) -> Option<String> {
+        let (config, database) = (self.makers.config, self.database);
+        if !references::has_any(config, database, table) {
+            return None;
+        }
+        let value = std::str::from_utf8(value).ok()?;
+        let mut rid_of = |parent: &str, lid: &str| {
+            let entry = self.entry(parent, lid);
+            self.name(parent, lid, entry).0
+        };
+        references::to_wire(config, database, table, value, &mut rid_of)
     }
 
     /// What the value changes in a record of the owner's that the server has.
@@ -467,7 +541,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         table: &str,
         lid: &str,
         latest: &Latest,
-        (fields, diff): (&[ValueField<'_>], &Diff),
+        (fields, on_wire, diff): (&[ValueField<'_>], &[ValueField<'_>], &Diff),
     ) -> Result<Ready, Skip> {
         if diff.set.is_empty() && diff.unset.is_empty() && !diff.echo {
             return Err(Skip::Nothing);
@@ -478,7 +552,8 @@ impl<'a, 'b> Writer<'a, 'b> {
         op.delete = false;
         op.base = entry.version - u64::from(diff.echo);
         let name = entry.rid.unwrap_or_else(|| lid.to_owned());
-        let set = diff.set.iter().filter_map(|place| fields.get(*place));
+        // The same names in the same order: only what parents are called differs.
+        let set = diff.set.iter().filter_map(|place| on_wire.get(*place));
         let set: Vec<&ValueField<'_>> = set.collect();
         let digests: Vec<(&str, u64)> = set
             .iter()
@@ -490,8 +565,8 @@ impl<'a, 'b> Writer<'a, 'b> {
             unset: &unset,
         };
         let hash = op_hash(table, &name, op.base, content);
-        op.fields = set
-            .iter()
+        let own = diff.set.iter().filter_map(|place| fields.get(*place));
+        op.fields = own
             .map(|field| (self.names.place(&field.name), field.hashes.keyed))
             .collect();
         op.unset = unset.iter().map(|name| self.names.place(name)).collect();
@@ -647,7 +722,7 @@ pub(crate) fn ask_for(
     };
     let latest = Latest::removed(makers.now.wall_ms, 0);
     let mut writer = Writer::new(database, change, makers);
-    let made = writer.patch(&record.table, &record.lid, &latest, (&[], &diff));
+    let made = writer.patch(&record.table, &record.lid, &latest, (&[], &[], &diff));
     writer.ready.extend(made.ok());
     let (ops, names) = writer.finish();
     cut_batches(ops, &names, database, change, makers.config);

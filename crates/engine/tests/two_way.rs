@@ -456,6 +456,91 @@ fn two_devices_with_generated_keys_do_not_collide() {
     world.assert_synced("alice");
 }
 
+/// Workspaces and their files, all of generated keys.
+fn related() -> World {
+    let mut disk = Disk::new(&["files", "workspaces"]);
+    for table in disk.tables.values_mut() {
+        table.generated = true;
+        table.next_key = 10;
+    }
+    let files = TableConfig {
+        references: vec![("workspace".to_owned(), "workspaces".to_owned())],
+        ..TableConfig::default()
+    };
+    let config = Config {
+        tables: vec![("files".to_owned(), files)],
+        ..Config::default()
+    };
+    let mut world = World::with(config, disk);
+    world.start();
+    world.run(70_000);
+    world
+}
+
+#[test]
+fn references_to_generated_keys_are_rewritten_both_ways() {
+    let mut world = related();
+    world.put("workspaces", "3", r#"{"name":"w"}"#);
+    world.put("files", "7", r#"{"name":"f","workspace":3}"#);
+    world.run(10_000);
+    let record = |table: &str, world: &World| {
+        let mut records = world.server.records.iter();
+        let found = records.find(|((_, of, _), _)| of == table);
+        found
+            .map(|((.., rid), it)| (rid.clone(), it.value.clone()))
+            .expect("a record")
+    };
+    let (workspace, _) = record("workspaces", &world);
+    let (file, value) = record("files", &world);
+    assert_eq!(value.expect("a value")["workspace"], workspace.as_str());
+    // Another device's file, of a workspace that comes later: its key is known already.
+    let other = format!("r{}", "B".repeat(21)) + "A";
+    let child = format!("r{}", "C".repeat(21)) + "A";
+    let value = format!(r#"{{"name":"g","workspace":"{other}"}}"#);
+    world.server.change("alice", "files", &child, Some(&value));
+    world.poke();
+    world.run(500);
+    world
+        .server
+        .change("alice", "workspaces", &other, Some(r#"{"name":"v"}"#));
+    world.poke();
+    world.run(500);
+    let files = world.disk.values("files");
+    let key = files
+        .iter()
+        .find(|(_, value)| value.contains(r#""g""#))
+        .expect("the file");
+    let key: serde_json::Value = serde_json::from_str(&key.1).expect("JSON");
+    let key = format!("n{}", key["workspace"]);
+    let workspaces = &world.disk.tables["workspaces"].records;
+    let (_, value) = workspaces
+        .values()
+        .find(|(lid, _)| *lid == key)
+        .expect("the workspace");
+    assert_eq!(value.as_deref(), Some(r#"{"name":"v"}"#));
+    // A move to it is one changed field, on the wire by its id.
+    let moved = format!(r#"{{"name":"f","workspace":{}}}"#, &key[1..]);
+    world.put("files", "7", &moved);
+    world.run(10_000);
+    let sent = world.sent.last().expect("a push");
+    assert!(
+        sent.body
+            .contains(&format!(r#""set":{{"workspace":"{other}"}}"#)),
+        "{}",
+        sent.body
+    );
+    let stored = &world.server.records[&("alice".to_owned(), "files".to_owned(), file)];
+    assert_eq!(
+        stored.value.as_ref().expect("a value")["workspace"],
+        other.as_str()
+    );
+    assert_eq!(world.disk.left(), (0, 0));
+    // Nothing is sent again for the same.
+    world.put("files", "7", &moved);
+    world.run(10_000);
+    assert_eq!(world.sent.len(), 2);
+}
+
 #[test]
 fn a_server_restored_from_an_older_copy_is_made_whole() {
     let mut world = World::started(&["files"]);

@@ -232,11 +232,18 @@ pub fn check_rid(rid: &str) -> Result<(), KeyError> {
     if rid.len() > RID_BYTES_MAX {
         return Err(KeyError::TooLong);
     }
-    match rid.strip_prefix('r') {
-        Some(random) if base64url::decoded_len(random.as_bytes()) == Some(16) => Ok(()),
-        Some(_) => Err(KeyError::NotAKey),
-        None => rid.parse::<Key>().map(drop),
+    if is_random_rid(rid) {
+        return Ok(());
     }
+    rid.parse::<Key>().map(drop)
+}
+
+/// Whether a text is the id of a record whose key was generated: `r` and 128 random bits in
+/// base64url.
+#[must_use]
+pub fn is_random_rid(text: &str) -> bool {
+    let random = text.strip_prefix('r').map(str::as_bytes);
+    random.and_then(base64url::decoded_len) == Some(16)
 }
 
 /// The record id made of 128 random bits, for stores whose keys are generated.

@@ -1,11 +1,13 @@
 //! Deciding what becomes of held operations: by the table's strategy, by the app's function, or as
 //! the app says.
 
-use crate::config::Strategy;
+use crate::config::{Config, Strategy};
+use crate::database::Database;
 use crate::interface::{
     Call, Choice, Chosen, Conflict, Effect, LogLevel, PageId, Prepared, PreparedValue, RecordName,
     Task,
 };
+use crate::references::{self, Reference};
 use crate::remote::Remote;
 use crate::resolve::Decision;
 use crate::stage::{Makers, ask_for};
@@ -31,6 +33,8 @@ pub(super) struct Asked {
     waiting: Vec<(Task, String)>,
     /// The conflicts that it failed to decide; a person can.
     failed: Vec<String>,
+    /// The conflicts that wait for a pull: the server's record names parents that are not here yet.
+    pub(super) postponed: Vec<String>,
 }
 
 impl Engine {
@@ -70,6 +74,9 @@ impl Engine {
     fn next_automatic_decision(&self) -> Option<(Held, Option<Decision>)> {
         let conflicts = self.own_held().filter(|held| held.remote.is_some());
         let mut due = conflicts.filter_map(|held| {
+            if self.asked.postponed.contains(&held.op) {
+                return None;
+            }
             let strategy = self.config.strategy(&held.table);
             let choice = match strategy {
                 Strategy::ClientPriority => Choice::Local,
@@ -93,7 +100,9 @@ impl Engine {
             return false;
         };
         let page = database.page_id(&held.table, &held.lid);
-        let pages = database.missing_pages([page].into_iter().collect());
+        let parents = parents(&self.config, database, &held).into_iter();
+        let names = parents.map(|it| database.alias_page(&it.table, &it.parent));
+        let pages = database.missing_pages(names.chain([page]).collect());
         let record = RecordName {
             table: held.table.clone(),
             lid: held.lid.clone(),
@@ -127,17 +136,47 @@ impl Engine {
         if !kept {
             return self.storage_failed(&damaged());
         }
+        let Some(remote) = self.remote_of(&held) else {
+            self.asked.postponed.push(held.op);
+            self.schedule.poked = true;
+            call.into_iter().for_each(|call| self.resolve(call, false));
+            return;
+        };
         match decision {
-            Some(decision) => self.decide(&decision, call, prepared),
-            None => self.ask_app(&held, prepared),
+            Some(decision) => self.decide(&decision, call, (remote, prepared)),
+            None => self.ask_app(&held, (remote, prepared)),
         }
     }
 
-    fn decide(&mut self, decision: &Decision, call: Option<Call>, prepared: &Prepared) {
+    /// What stands against a held operation, as the app would have it; none where it names parents
+    /// that are not known here yet.
+    fn remote_of(&self, held: &Held) -> Option<Option<Remote>> {
+        let database = self.database.as_ref()?;
+        let Some(mut remote) = held.remote.as_deref().and_then(Remote::read) else {
+            return Some(None);
+        };
+        let parents = parents(&self.config, database, held);
+        let known = |it: &Reference| database.alias(&it.table, &it.parent).is_some();
+        if !parents.iter().all(known) {
+            return None;
+        }
+        let mut lid_of = |table: &str, rid: &str| database.alias(table, rid);
+        let value = remote.value.as_deref().unwrap_or_default();
+        let local = references::to_local(&self.config, database, &held.table, value, &mut lid_of);
+        remote.value = local.or(remote.value);
+        Some(Some(remote))
+    }
+
+    fn decide(
+        &mut self,
+        decision: &Decision,
+        call: Option<Call>,
+        (remote, prepared): (Option<Remote>, &Prepared),
+    ) {
         let Some(database) = self.database.as_mut() else {
             return;
         };
-        let (mut change, asks) = decision.change(database, prepared, self.now);
+        let (mut change, asks) = decision.change(database, remote.as_ref(), prepared, self.now);
         if asks {
             let mut makers = Makers {
                 config: &self.config,
@@ -151,8 +190,7 @@ impl Engine {
         self.commit(change);
     }
 
-    fn ask_app(&mut self, held: &Held, prepared: &Prepared) {
-        let remote = held.remote.as_deref().and_then(Remote::read);
+    fn ask_app(&mut self, held: &Held, (remote, prepared): (Option<Remote>, &Prepared)) {
         let local = match prepared.values.first() {
             Some(PreparedValue::Wire { end }) => prepared
                 .bytes
@@ -198,6 +236,13 @@ impl Engine {
             }
         }
     }
+}
+
+/// The parents that the server's record of a held operation names.
+fn parents(config: &Config, database: &Database, held: &Held) -> Vec<Reference> {
+    let remote = held.remote.as_deref().and_then(Remote::read);
+    let value = remote.and_then(|remote| remote.value).unwrap_or_default();
+    references::incoming(config, database, &held.table, &value)
 }
 
 impl Asked {

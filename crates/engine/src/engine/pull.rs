@@ -205,11 +205,11 @@ impl Engine {
         let Some(page) = run.page.clone() else {
             return false;
         };
-        let mut applying = Applying::new(page.changes, page.mark);
-        applying.restores = run.restores;
         let Some(database) = &self.database else {
             return false;
         };
+        let mut applying = Applying::new(page.changes, page.mark, &self.config, database);
+        applying.restores = run.restores;
         let pages = applying.name_pages(database);
         if pages.is_empty() {
             self.name_records(applying);
@@ -273,7 +273,7 @@ impl Engine {
         let Some(database) = &self.database else {
             return;
         };
-        let records = applying.ask(database);
+        let records = applying.ask(&self.config, database);
         let pages = applying.pages.clone();
         if pages.is_empty() && records.is_empty() {
             return self.take_records(applying, &Prepared::default());
@@ -295,6 +295,7 @@ impl Engine {
 
     /// What was taken over is durable.
     pub(super) fn taken_over(&mut self) {
+        self.asked.postponed.clear();
         let Some(run) = &mut self.run else { return };
         let mark = run.page.take().and_then(|page| page.mark);
         if let Some(mark) = mark {

@@ -188,6 +188,9 @@ impl Engine {
     pub(super) fn prepared(&mut self, step: Step, prepared: Prepared) {
         match step {
             Step::Prepare(stage) => {
+                let Some(stage) = self.with_parents(stage, &prepared) else {
+                    return;
+                };
                 let end = !stage.has_references();
                 self.references_checked(Box::new((*stage, prepared)), end);
             }
@@ -219,14 +222,32 @@ impl Engine {
         }
     }
 
+    /// Fetches what is missing of the parents of what is staged; gives the stage back where nothing
+    /// is.
+    fn with_parents(&mut self, mut stage: Box<Stage>, prepared: &Prepared) -> Option<Box<Stage>> {
+        let database = self.database.as_mut()?;
+        let ids = std::mem::take(&mut stage.pages);
+        if !database.keep_pages(ids, &prepared.pages) {
+            self.storage_failed(&damaged());
+            return None;
+        }
+        if !stage.ask_parents(database, prepared, &self.config, &mut self.rng) {
+            return Some(stage);
+        }
+        let (slots, pages) = (stage.slots.clone(), stage.pages.clone());
+        self.ask(Step::Prepare(stage), |task| Effect::Prepare {
+            task,
+            slots,
+            records: Vec::new(),
+            pages,
+        });
+        None
+    }
+
     fn staged(&mut self, mut stage: Stage, prepared: &Prepared) {
         let Some(database) = self.database.as_mut() else {
             return;
         };
-        let ids = std::mem::take(&mut stage.pages);
-        if !database.keep_pages(ids, &prepared.pages) {
-            return self.storage_failed(&damaged());
-        }
         let mut makers = Makers {
             config: &self.config,
             ids: &mut self.ids,
