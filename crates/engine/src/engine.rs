@@ -102,6 +102,7 @@ struct Session {
 enum Wish {
     Sync,
     Backup,
+    Restore,
 }
 
 /// A step whose answer is awaited.
@@ -246,6 +247,7 @@ impl Engine {
             Input::TokenAvailable => self.signed_in(),
             Input::ForceSync { call } => self.call(call, Wish::Sync),
             Input::Backup { call } => self.call(call, Wish::Backup),
+            Input::Restore { call } => self.call(call, Wish::Restore),
             Input::Loaded { task, outcome } => {
                 if let Some((_, loaded)) = self.answered(task, outcome) {
                     self.loaded(loaded);

@@ -16,6 +16,16 @@ use crate::interface::{LogOp, LogRow};
 /// A record, by table place and hash of its local id.
 pub(crate) type Id = (u32, u64);
 
+/// What of a record waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    No,
+    /// A change is in the log.
+    Captured,
+    /// Its only change is staged.
+    Staged,
+}
+
 /// Takes an id for its own hash: most of it is one, under the database's key.
 #[derive(Debug, Clone, Copy, Default)]
 struct IdHasher(u64);
@@ -84,6 +94,15 @@ impl Index {
     /// Whether a record has any mark.
     pub(crate) fn contains(&self, id: Id) -> bool {
         self.records.contains_key(&id)
+    }
+
+    /// What of a record waits.
+    pub(crate) fn progress(&self, id: Id) -> Waiting {
+        match self.records.get(&id) {
+            Some(marks) if marks.row > 0 || marks.hints != [0, 0] => Waiting::Captured,
+            Some(marks) if marks.staged => Waiting::Staged,
+            _ => Waiting::No,
+        }
     }
 
     /// Whether a record was changed by a row behind `row`, or by one whose place is not known.

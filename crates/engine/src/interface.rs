@@ -94,6 +94,11 @@ pub enum Input {
         /// To be resolved.
         call: Call,
     },
+    /// `restore`: everything is asked for anew, and what is missing here is put back.
+    Restore {
+        /// To be resolved.
+        call: Call,
+    },
     /// Answers [`Effect::Load`].
     Loaded {
         /// The effect.

@@ -39,4 +39,6 @@ mod status;
 pub use config::{Config, ConfigError, Initial, StaleFields, Strategy, TableConfig};
 pub use engine::Engine;
 pub use schedule::TimerReason;
-pub use status::{Direction, DisabledReason, LastError, Phase, Progress, Status, Storage};
+pub use status::{
+    Direction, DisabledReason, LastError, Phase, Progress, RecordState, Status, Storage,
+};

@@ -458,7 +458,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         if let Fields::Each(own) = &fields
             && let Some(diff) = self.diff(table, lid, own)
         {
-            let wire = self.to_wire(table, value);
+            let wire = self.on_wire(table, value);
             let on_wire = wire
                 .as_deref()
                 .map(|wire| hasher.field_hashes(wire.as_bytes()));
@@ -473,7 +473,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         }
         let (rid, base) = self.name(table, lid, entry);
         let name = rid.clone().unwrap_or_else(|| lid.to_owned());
-        let wire = self.to_wire(table, value);
+        let wire = self.on_wire(table, value);
         let on_wire = wire
             .as_deref()
             .map(|wire| hasher.field_hashes(wire.as_bytes()));
@@ -503,7 +503,7 @@ impl<'a, 'b> Writer<'a, 'b> {
     }
 
     /// The value with the ids of its parents in place of their keys; none where it has no such.
-    fn to_wire(&mut self, table: &str, value: &[u8]) -> Option<String> {
+    fn on_wire(&mut self, table: &str, value: &[u8]) -> Option<String> {
         let (config, database) = (self.makers.config, self.database);
         if !references::has_any(config, database, table) {
             return None;

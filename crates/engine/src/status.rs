@@ -49,6 +49,36 @@ pub struct Status {
     pub storage: Storage,
 }
 
+/// How far a record is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordState {
+    /// Nothing of it waits: the server has confirmed its last change, as far as there was one.
+    Synced,
+    /// A change of it is captured.
+    Pending,
+    /// A change of it is staged: made ready to be sent, or sent and not confirmed.
+    Staged,
+    /// A change of it was refused or cannot be sent.
+    Held,
+    /// Another client's change stands against one of it, and somebody must decide.
+    Conflict,
+}
+
+impl RecordState {
+    /// How it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Synced => "synced",
+            Self::Pending => "pending",
+            Self::Staged => "staged",
+            Self::Held => "held",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
 /// What the engine is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

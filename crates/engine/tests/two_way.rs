@@ -5,7 +5,9 @@ mod world;
 use tidesync_engine::interface::{
     Call, Choice, Chosen, Input, RequestOutcome, RowUser, TransportFailure,
 };
-use tidesync_engine::{Config, Direction, Initial, StaleFields, Strategy, TableConfig};
+use tidesync_engine::{
+    Config, Direction, Initial, RecordState, StaleFields, Strategy, TableConfig,
+};
 use world::World;
 use world::disk::{Disk, Row};
 
@@ -614,6 +616,39 @@ fn pull_with_local_change(dies_at: Option<(usize, bool)>) -> World {
     remote(&mut world, "sb", Some(r#"{"x":1}"#));
     world.run(100_000);
     world
+}
+
+#[test]
+fn what_is_missing_here_is_put_back_when_the_app_asks_for_it() {
+    let mut world = World::started(&["files"]);
+    for key in ["a", "b"] {
+        world.put("files", key, r#"{"n":1}"#);
+    }
+    world.run(10_000);
+    // Something that nothing captured has emptied the store.
+    world.disk.change("files", &Row::default().clear());
+    world.input(Input::Restore { call: Call(77) });
+    world.run(10_000);
+    assert_eq!(world.resolved.get(&77), Some(&true));
+    assert_eq!(world.disk.values("files").len(), 2);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_record_is_synced_only_by_the_servers_word() {
+    let mut world = World::started(&["files"]);
+    let state = |world: &World| world.engine.record_state("files", "sa").expect("a state");
+    assert_eq!(state(&world), RecordState::Synced);
+    world.put("files", "a", "1");
+    assert_eq!(state(&world), RecordState::Pending);
+    world.run(2_020);
+    assert_eq!(state(&world), RecordState::Staged);
+    world.run(100);
+    assert_eq!(state(&world), RecordState::Synced);
+    world.server.rejects.insert("sa".to_owned());
+    world.put("files", "a", "2");
+    world.run(10_000);
+    assert_eq!(state(&world), RecordState::Held);
 }
 
 #[test]

@@ -40,8 +40,10 @@ impl Engine {
 
     /// A closed engine still owes calls an answer.
     pub(super) fn refuse(&mut self, input: &Input) {
-        if let Input::ForceSync { call } | Input::Backup { call } | Input::SettleHeld { call, .. } =
-            input
+        if let Input::ForceSync { call }
+        | Input::Backup { call }
+        | Input::Restore { call }
+        | Input::SettleHeld { call, .. } = input
         {
             self.resolve(*call, false);
         }

@@ -42,7 +42,8 @@ impl Engine {
             return false;
         };
         let subject = owner.user.clone();
-        let cursor = database.meta.cursor.as_deref();
+        let from_scratch = self.run.as_ref().is_some_and(|run| run.from_scratch);
+        let cursor = database.meta.cursor.as_deref().filter(|_| !from_scratch);
         let limit = cursor.map_or(FIRST_LIMIT, |_| self.config.pull_limit);
         let query = query(limit, &owner.client, cursor);
         let timeout_ms = self.config.request_timeout_ms;
@@ -109,13 +110,14 @@ impl Engine {
         if !known.is_empty() && *known != answer.epoch {
             return self.pull_from_scratch(Some(answer.epoch));
         }
-        let is_first = database.meta.cursor.is_none();
         let Some(run) = &mut self.run else { return };
+        let is_first = std::mem::take(&mut run.from_scratch) || database.meta.cursor.is_none();
         run.downloaded += answer.changes.len() as u64;
         if is_first || run.download > 0 {
             run.download = run.downloaded + answer.remaining;
         }
-        let unchanged = database.meta.cursor.as_deref() == Some(answer.cursor.as_str());
+        let unchanged =
+            !is_first && database.meta.cursor.as_deref() == Some(answer.cursor.as_str());
         if answer.changes.is_empty() && unchanged && !answer.more {
             return self.end_pull();
         }

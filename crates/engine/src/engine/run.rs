@@ -40,6 +40,8 @@ pub(super) struct Run {
     pub(super) pulled: bool,
     /// Records that are missing here are put back.
     pub(super) restores: bool,
+    /// The next pull begins from scratch.
+    pub(super) from_scratch: bool,
     /// What waits to be taken over.
     pub(super) page: Option<Page>,
     pub(super) downloaded: u64,
@@ -183,6 +185,8 @@ impl Engine {
                     after: None,
                 });
             }
+            run.restores = calls.iter().any(|(_, wish)| *wish == Wish::Restore);
+            run.from_scratch = run.restores;
             run.calls = calls;
         }
         // A call may come while an operation waits at the server's wish: the wish stands.

@@ -1,9 +1,10 @@
 //! The status.
 
+use crate::index::Waiting;
 use crate::interface::Now;
 use crate::schedule::TimerReason;
 use crate::staged::Held;
-use crate::status::{Direction, DisabledReason, Phase, Progress, Status};
+use crate::status::{Direction, DisabledReason, Phase, Progress, RecordState, Status};
 
 use super::{Engine, Life};
 
@@ -41,6 +42,24 @@ impl Engine {
             is_online: self.session.online,
             storage: self.storage,
         }
+    }
+
+    /// How far a record of the current owner's is on its way; none before the database was read.
+    /// `lid` is its local text form.
+    #[must_use]
+    pub fn record_state(&self, table: &str, lid: &str) -> Option<RecordState> {
+        let database = self.database.as_ref().filter(|database| database.indexed)?;
+        let held = self
+            .own_held()
+            .find(|held| held.lid == lid && held.table == table);
+        let state = match (database.own.progress(database.id(table, lid)), held) {
+            (Waiting::Captured, _) => RecordState::Pending,
+            (Waiting::Staged, _) => RecordState::Staged,
+            (Waiting::No, Some(held)) if held.remote.is_some() => RecordState::Conflict,
+            (Waiting::No, Some(_)) => RecordState::Held,
+            (Waiting::No, None) => RecordState::Synced,
+        };
+        Some(state)
     }
 
     /// The operations of the current owner that are held.
