@@ -1042,3 +1042,41 @@ fn ten_thousand_in_one_transaction_are_ten_batches() {
             .contains(&"Auto-sync service: Syncing 10000 changes to cloud...")
     );
 }
+
+#[test]
+fn storage_that_can_be_read_again_is_not_called_blocked() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"n":1}"#);
+    world.storage_faults.push(StorageError::Closed);
+    world.run(2_100);
+    assert_eq!(world.status().storage, Storage::Blocked);
+    // The change is gone by the time the database is opened again: there is nothing to write.
+    world
+        .disk
+        .tables
+        .get_mut("files")
+        .expect("a table")
+        .log
+        .clear();
+    world.server.push_only = true;
+    world.run(60_000);
+    assert_eq!(world.status().storage, Storage::Ok);
+}
+
+#[test]
+fn a_held_change_is_told_without_its_content() {
+    let mut world = World::started(&["files"]);
+    world.server.rejects.insert("ssecret".to_owned());
+    world.put("files", "secret", r#"{"n":"hidden"}"#);
+    world.run(10_000);
+    assert!(
+        world
+            .lines()
+            .contains(&"Change held (table files): bad-value")
+    );
+    let told = world.lines().join("\n");
+    assert!(
+        !told.contains("secret") && !told.contains("hidden"),
+        "{told}"
+    );
+}

@@ -74,6 +74,9 @@ impl Engine {
         }
         let first = self.database.replace(database).is_none();
         self.life = Life::Running;
+        if self.storage == Storage::Blocked {
+            self.storage = Storage::Ok;
+        }
         if first {
             let message = "Auto-sync service: Event listeners set up".to_owned();
             self.log(LogLevel::Info, message);
@@ -106,6 +109,14 @@ impl Engine {
         };
         let mut change = change;
         self.inbox.append(&mut change.merged);
+        for (_, notice, _) in &change.held {
+            let parts = ["Change held (table ", &notice.table, "): ", &notice.code];
+            let message = parts.concat();
+            self.effects.push_back(Effect::Log {
+                level: LogLevel::Warn,
+                message,
+            });
+        }
         let takes_over = change.takes_over;
         let decided = change.decided.take();
         change.apply(database);
