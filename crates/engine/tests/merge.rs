@@ -14,7 +14,7 @@ use siphasher::sip::SipHasher24;
 use tidesync_protocol::merge::Strategy;
 
 /// Of everything below. It changes only with the rule, and then every server and client has to.
-const DIGEST: u64 = 0;
+const DIGEST: u64 = 0xe8b2_221e_b6cc_348d;
 
 /// SplitMix64.
 struct Numbers(u64);

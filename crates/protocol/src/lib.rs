@@ -1,5 +1,6 @@
 //! What clients and servers of Tidesync say to each other: the push messages, the text form of
-//! keys, the typed form of values with its canonical bytes, hashes, and the hybrid logical clock.
+//! keys, the typed form of values with its canonical bytes, hashes, the hybrid logical clock, and the
+//! rule by which concurrent changes merge.
 //! Pure: no clock, no randomness, no input or output.
 
 mod base64url;
@@ -10,6 +11,7 @@ pub mod hash;
 pub mod hlc;
 pub mod json;
 pub mod key;
+pub mod merge;
 mod number;
 mod scan;
 pub mod sort;
