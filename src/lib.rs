@@ -1,25 +1,13 @@
-//! The browser shell of Tidesync: drives the engine with what happens in the page and does what the
-//! engine asks for. It decides nothing.
+//! What TypeScript calls of the engine: it hands over what happens in the page and gets back what
+//! the engine asks for. All input and output is the shell's, in `www/src/shell`.
 //!
 //! ```text
-//! TypeScript ── Session ──▶ Shell ── handle_input ──▶ Engine
-//!      ▲                      │  ◀── poll_effect ──────┘
-//!      └──────── Host ◀───────┤
-//!                             ├──▶ Stores, Reader (rexie)
-//!                             └──▶ Transport (fetch)
+//! shell (TypeScript) ── input, as JSON, and bytes ──▶ Session ── handle_input ──▶ Engine
+//!        ▲                                                │  ◀── poll_effect ──────┘
+//!        └───────── effects, as JSON, and bytes ◀─────────┘
 //! ```
-//!
-//! Values stay in JavaScript: the shell passes them on by slot, and sees their bytes only when the
-//! engine asks to hash them.
 
-mod clock;
-mod connection;
-mod host;
-mod object;
-mod reader;
+mod codec;
 mod session;
-mod shell;
-mod stores;
-mod transport;
 
 pub use session::{Session, on_panic};

@@ -1,16 +1,13 @@
-//! What TypeScript calls: one method for each thing that can happen in a page.
+//! An engine that TypeScript drives.
 
-use std::{cell::RefCell, panic, rc::Rc};
+use std::{cell::RefCell, panic};
 
 use js_sys::Function;
-
-use tidesync_engine::{
-    Config, Engine,
-    interface::{Call, Input, RowUser},
-};
+use tidesync_engine::{Config, Engine, interface::Now};
+use tidesync_protocol::json::ObjectWriter;
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
-use crate::{host::Host, shell::Shell, stores::whole};
+use crate::codec::{Effects, read_input};
 
 thread_local! {
     static ON_PANIC: RefCell<Option<Function>> = const { RefCell::new(None) };
@@ -32,11 +29,14 @@ pub fn on_panic(callback: Function) {
     }));
 }
 
-/// A running engine for one database. Every method returns at once; what comes of it comes through
-/// the [`Host`].
+/// A running engine for one database.
 #[wasm_bindgen]
 pub struct Session {
-    shell: Rc<Shell>,
+    engine: Engine,
+    /// What stands beside the effects of the last turn.
+    bytes: Vec<u8>,
+    /// The status that was given last.
+    status: String,
 }
 
 #[wasm_bindgen]
@@ -48,86 +48,72 @@ impl Session {
     /// # Errors
     /// When the configuration is not of its form; the message names the field.
     #[wasm_bindgen(constructor)]
-    pub fn new(database: String, url: &str, config: &str, host: Host) -> Result<Self, JsError> {
+    pub fn new(config: &str) -> Result<Self, JsError> {
         let config = Config::from_json(config).map_err(|error| JsError::new(&error.to_string()))?;
         Ok(Self {
-            shell: Shell::new(Engine::new(config), database, url, host),
+            engine: Engine::new(config),
+            bytes: Vec::new(),
+            status: String::new(),
         })
     }
 
-    /// This tab leads from now on.
-    pub fn start(&self, online: bool, visible: bool, user: Option<String>, enabled: Option<bool>) {
-        self.shell.turn(Input::Start {
-            online,
-            visible,
-            user,
-            enabled,
-        });
-    }
-
-    /// This tab no longer leads, or its database is closing: the connection is closed at once.
-    pub fn stop(&self) {
-        self.shell.close_connection();
-        self.shell.turn(Input::Stop);
-    }
-
-    /// Tracked changes of one table were committed. `user` is `o`, `n` or `u<id>` as in log rows;
-    /// `lids` are key texts joined by U+0000.
-    pub fn captured(&self, table: String, user: &str, lids: &str, trigger: bool) {
-        let user = match user.strip_prefix('u') {
-            Some(id) => RowUser::User(id.to_owned()),
-            None if user == "n" => RowUser::Nobody,
-            None => RowUser::Owner,
+    /// Hands over an input, with the bytes that stand beside it, and gives what is to be done:
+    /// `{"effects":[…],"bytes":<how many stand beside them>,"timeout":<when, on the monotonic clock,
+    /// or null>,"status":{…}}`. The status is left out while it is the same as before.
+    ///
+    /// # Errors
+    /// When the input is not of its form, which is a defect of the caller.
+    pub fn handle(
+        &mut self,
+        monotonic_ms: f64,
+        wall_ms: f64,
+        input: &str,
+        bytes: &[u8],
+    ) -> Result<String, JsError> {
+        let input = read_input(input, bytes).map_err(|_| JsError::new("not an input"))?;
+        let now = Now {
+            monotonic_ms: whole(monotonic_ms),
+            wall_ms: whole(wall_ms),
         };
-        let lids = lids.split('\0').map(str::to_owned).collect();
-        self.shell.turn(Input::Captured {
-            table,
-            user,
-            lids,
-            trigger,
-        });
+        self.engine.handle_input(now, input);
+        let mut effects = Effects::default();
+        while let Some(effect) = self.engine.poll_effect() {
+            effects.push(&effect);
+        }
+        let (effects, bytes) = effects.finish();
+        self.bytes = bytes;
+        Ok(self.turn(now, &effects))
     }
 
-    /// The browser says that the network came or went.
-    pub fn online(&self, online: bool) {
-        self.shell.turn(Input::Online { online });
+    /// The bytes that stand beside the last turn's effects; they are given once.
+    #[wasm_bindgen(js_name = takeBytes)]
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
     }
 
-    /// Some page of the app became visible, or the last one was hidden.
-    pub fn visible(&self, visible: bool) {
-        self.shell.turn(Input::Visible { visible });
+    fn turn(&mut self, now: Now, effects: &str) -> String {
+        let mut turn = ObjectWriter::default();
+        turn.json("effects", effects);
+        turn.whole("bytes", self.bytes.len() as u64);
+        match self.engine.poll_timeout() {
+            Some((at_ms, _)) => turn.whole("timeout", at_ms),
+            None => turn.optional("timeout", None),
+        };
+        let status = self.engine.status(now).to_json();
+        if status != self.status {
+            turn.json("status", &status);
+            self.status = status;
+        }
+        turn.finish()
     }
+}
 
-    /// Another user signed in, or the user signed out.
-    #[wasm_bindgen(js_name = userChanged)]
-    pub fn user_changed(&self, user: Option<String>) {
-        self.shell.turn(Input::UserChanged { user });
-    }
-
-    /// `setAutoSyncEnabled`.
-    #[wasm_bindgen(js_name = setEnabled)]
-    pub fn set_enabled(&self, enabled: bool) {
-        self.shell.turn(Input::SetEnabled { enabled });
-    }
-
-    /// A token can be had again.
-    #[wasm_bindgen(js_name = tokenAvailable)]
-    pub fn token_available(&self) {
-        self.shell.turn(Input::TokenAvailable);
-    }
-
-    /// `forceSync`; `Host.resolve` is called with `call`.
-    #[wasm_bindgen(js_name = forceSync)]
-    pub fn force_sync(&self, call: f64) {
-        self.shell.turn(Input::ForceSync {
-            call: Call(whole(&call.into())),
-        });
-    }
-
-    /// `triggerBackup`; `Host.resolve` is called with `call`.
-    pub fn backup(&self, call: f64) {
-        self.shell.turn(Input::Backup {
-            call: Call(whole(&call.into())),
-        });
-    }
+/// Milliseconds are far below 2^53 and never negative.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to what fits"
+)]
+fn whole(ms: f64) -> u64 {
+    ms.max(0.0) as u64
 }

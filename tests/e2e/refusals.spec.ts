@@ -127,18 +127,21 @@ test('the token of another user is refused, and nothing is stored under either',
 })
 
 test('a token that has ended is renewed once, and no retry is spent', async ({ world }) => {
-  world.token = ({ reason, userId }) =>
-    world.server.token(userId, { lifetimeSeconds: reason === 'expired' ? 3_600 : -3_600 })
-  const { app } = await world.open(USER)
+  let lifetimeSeconds = -3_600
+  world.token = ({ reason, userId }) => {
+    if (reason === 'expired') lifetimeSeconds = 3_600
+    return world.server.token(userId, { lifetimeSeconds })
+  }
+  const { app } = await world.open(USER, { live: false })
   await app.evaluate(async (m) => {
     await m.putNotes(3)
     await m.until({ pending: 0, phase: 'idle' })
   })
-  expect(await app.evaluate((m) => m.tokenRequests.map(({ reason }) => reason))).toEqual([
-    'request',
-    'expired',
-  ])
-  expect(world.proxy.pushes.map(({ status }) => status)).toEqual([401, 200])
+  const asked = await app.evaluate((m) => m.tokenRequests.map(({ reason }) => reason))
+  expect(asked.filter((reason) => reason === 'expired')).toHaveLength(1)
+  // A pull may have found out before the push.
+  const answers = world.proxy.pushes.map(({ status }) => status)
+  expect(answers.filter((status) => status !== 401)).toEqual([200])
   expect(await app.evaluate((m) => m.statuses.some((it) => it.consecutiveFailures > 0))).toBe(false)
   expect((await world.server.state()).operations).toHaveLength(3)
 })

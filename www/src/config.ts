@@ -11,8 +11,51 @@ export interface TokenRequest {
   readonly userId: string
 }
 
+/** A record that was changed here and, since, elsewhere. */
+export interface TableConflict {
+  readonly table: string
+  /** The record's key. */
+  readonly key: IDBValidKey
+  /** The server's version of the record that the change here was made on; 0 for none. */
+  readonly base: number
+  /** The record as it is here; null where it was removed. */
+  readonly local: unknown
+  /** The record as the server has it; null where it was removed. */
+  readonly remote: unknown
+}
+
+/** What becomes of a record that was changed here and elsewhere at once. */
+export type ConflictStrategy =
+  /** Of each field the later change counts, of update and deletion the later one. */
+  | 'last-write-wins'
+  /** The same for fields; a record that one removes and another changes stays. */
+  | 'merge'
+  /** What was changed here. */
+  | 'client-priority'
+  /** What was changed elsewhere. */
+  | 'server-priority'
+  /** What `resolve` says. */
+  | 'custom'
+  /** The change is held until the app or its user decides. */
+  | 'manual'
+
 /** Options of one table. */
-export type TableOptions = Record<string, never>
+export interface TableOptions {
+  /** What becomes of a record that was changed here and elsewhere at once. Default `last-write-wins`. */
+  readonly conflict?: ConflictStrategy
+  /**
+   * For `custom`: gives the record's value, or null to remove it. Where it throws, rejects or gives
+   * undefined, the change is held.
+   */
+  readonly resolve?: (conflict: TableConflict) => unknown
+  /** Fields that hold keys of other tables' records, by name, with the table. */
+  readonly references?: Readonly<Record<string, string>>
+  /**
+   * Whether a whole record that is written with fields as they were before somebody else's change has
+   * changed them back. Default `keep-remote`: it has not.
+   */
+  readonly staleFields?: 'keep-remote' | 'as-written'
+}
 
 /** When to sync. Milliseconds; the defaults are those of the documentation (R062–R068, R078). */
 export interface TimingOptions {
@@ -66,6 +109,8 @@ export interface CloudSyncOptions {
   readonly getToken: (request: TokenRequest) => string | null | Promise<string | null>
   /** The tables that `installTidesync` tracks where it is not told. Default: all object stores. */
   readonly tables?: Readonly<Record<string, TableOptions>>
+  /** Whether other devices' changes are asked for as soon as the server has them. Default true. */
+  readonly live?: boolean
   /** Whether rows that were there before attaching are uploaded. Default `upload`. */
   readonly initial?: 'upload' | 'ignore'
   /** Whether what was written before anyone signed in becomes the first user's. Default false. */
@@ -114,6 +159,35 @@ export function checkOptions(options: CloudSyncOptions): void {
       checkNumber(name, value)
     }
   }
+  for (const [table, tableOptions] of Object.entries(options.tables ?? {})) {
+    checkTable(table, tableOptions)
+  }
+}
+
+const STRATEGIES: readonly unknown[] = [
+  'last-write-wins',
+  'merge',
+  'client-priority',
+  'server-priority',
+  'custom',
+  'manual',
+] satisfies ConflictStrategy[]
+
+function checkTable(table: string, options: TableOptions): void {
+  const { conflict, resolve, references, staleFields } = options
+  const name = (option: string) => `tables.${table}.${option}`
+  if (conflict !== undefined && !STRATEGIES.includes(conflict)) {
+    throw invalid(name('conflict'), `one of ${STRATEGIES.join(', ')}`)
+  }
+  if ((conflict === 'custom' || resolve !== undefined) && typeof resolve !== 'function') {
+    throw invalid(name('resolve'), 'a function that gives the outcome of a conflict')
+  }
+  if (!Object.values(references ?? {}).every((target) => typeof target === 'string')) {
+    throw invalid(name('references'), 'the names of fields, each with the name of a table')
+  }
+  if (staleFields !== undefined && !['keep-remote', 'as-written'].includes(staleFields)) {
+    throw invalid(name('staleFields'), 'keep-remote or as-written')
+  }
 }
 
 function checkNumber(name: string, value: unknown): void {
@@ -159,5 +233,16 @@ export function engineConfig(options: CloudSyncOptions): string {
     ...(options.batch?.bytes && { batchBytesMax: options.batch.bytes }),
     ...(options.initial && { initial: options.initial }),
     ...(options.adoptAnonymous !== undefined && { adoptAnonymous: options.adoptAnonymous }),
+    ...(options.live !== undefined && { live: options.live }),
+    ...tablesConfig(options),
   })
+}
+
+/** What the engine needs to know of tables, where it is told anything of them. */
+function tablesConfig({ tables }: CloudSyncOptions): { tables?: object } {
+  const told = Object.entries(tables ?? {}).flatMap(([name, options]) => {
+    const { resolve: _, ...config } = options
+    return Object.values(config).some((value) => value !== undefined) ? [[name, config]] : []
+  })
+  return told.length > 0 ? { tables: Object.fromEntries(told) } : {}
 }

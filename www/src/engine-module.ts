@@ -45,6 +45,8 @@ export function engineTrapped(): void {
 }
 
 function instancePanicked(): void {
+  // A panic is told by its hook, and again by the call that it has ended.
+  if (failed) return
   failed = true
   for (const listener of [...panicked]) {
     // The panicking call is still on the stack: the instance is replaced after it.

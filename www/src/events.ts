@@ -153,14 +153,33 @@ export function joinEvents(database: string): () => void {
   }
 }
 
+/** Makes events of what came from the server for `user`, here and in the other tabs. */
+export function tellRemoteChanges(
+  database: string,
+  changes: readonly Change[],
+  user: string | undefined,
+): void {
+  const theirs = user === undefined ? changes : changes.map((change) => ({ ...change, user }))
+  tell({ database, changes: theirs }, 'remote')
+}
+
 function tellCommit(committed: CommittedChanges): void {
+  tell(committed, 'local')
+}
+
+function tell(committed: CommittedChanges, origin: 'local' | 'remote'): void {
   const membership = memberships.get(committed.database)
   if (membership?.isHeard) {
-    const changes = committed.changes.map(toWire)
-    membership.channel?.postMessage({ v: 1, type: 'changes', changes } satisfies ChangesMessage)
+    const message: ChangesMessage = {
+      v: 1,
+      type: 'changes',
+      changes: committed.changes.map(toWire),
+      ...(origin === 'remote' ? { origin } : {}),
+    }
+    membership.channel?.postMessage(message)
   }
   if (!storageEventManager.hasListeners) return
-  for (const change of committed.changes) storageEventManager.emit(toStorageEvent(change))
+  for (const change of committed.changes) storageEventManager.emit(toStorageEvent(change, origin))
 }
 
 /** What tabs tell one another of a commit: keys and operations, never values. */
@@ -168,6 +187,8 @@ interface ChangesMessage {
   readonly v: 1
   readonly type: 'changes'
   readonly changes: readonly WireChange[]
+  /** Absent for what was made in the tab that tells. */
+  readonly origin?: 'remote'
 }
 
 /** A tab that has listeners says so: when it gets its first one, when it joins, and when it is asked. */
@@ -208,7 +229,8 @@ function hear(membership: Membership, data: unknown): void {
   if (!storageEventManager.hasListeners) return
   if (type === 'asking') membership.channel?.postMessage(LISTENING)
   if (type !== 'changes' || !isChangesMessage(data)) return
-  for (const change of data.changes) storageEventManager.emit(toStorageEvent(change, 'other-tab'))
+  const origin = data.origin === 'remote' ? 'remote' : 'other-tab'
+  for (const change of data.changes) storageEventManager.emit(toStorageEvent(change, origin))
 }
 
 const OPERATIONS: ReadonlySet<unknown> = new Set<Change['operation']>([

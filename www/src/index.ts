@@ -5,8 +5,10 @@ export { uninstallTidesync } from './capture'
 export type {
   BatchOptions,
   CloudSyncOptions,
+  ConflictStrategy,
   Logger,
   SkipOptions,
+  TableConflict,
   TableOptions,
   TimingOptions,
   TokenRequest,

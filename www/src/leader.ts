@@ -1,14 +1,18 @@
 /** The engine as this tab runs it while it leads: loaded, fed, and replaced when it panics. */
 
-import { type CloudSyncOptions, compresses, engineConfig, type Logger } from './config'
+import { type CloudSyncOptions, engineConfig, type Logger } from './config'
 import { engineTrapped, loadEngine, onEnginePanic, type Session } from './engine-module'
 import type { EngineSource } from './engine-source'
 import { report } from './error'
-import { pushBody, type TableKeys, Values } from './host'
+import type { Call, Input } from './shell/interface'
+import { Shell } from './shell/shell'
 import type { SyncStatus } from './status'
-import type { CallMethod, CapturedHint } from './tabs'
+import type { CapturedHint } from './tabs'
 
 type LogLevel = Parameters<Logger>[0]
+
+/** A call without its number. */
+type Request = Call extends infer Each ? (Each extends Call ? Omit<Each, 'call'> : never) : never
 
 /** Panics after which the engine is not started again. */
 const STRIKES = 3
@@ -16,7 +20,6 @@ const STRIKES = 3
 /** What the engine begins with. */
 export interface LeaderStart {
   readonly database: string
-  readonly tables: ReadonlyMap<string, TableKeys>
   readonly options: CloudSyncOptions
   readonly wasm: EngineSource
   readonly state: () => { user: string | null; enabled: boolean | undefined; visible: boolean }
@@ -36,8 +39,8 @@ export class Leader {
   readonly #start: LeaderStart
   readonly #events: LeaderEvents
   readonly #forgetPanics: () => void
-  readonly #calls = new Map<number, CallMethod>()
-  #session: Session | undefined
+  readonly #calls = new Map<number, Call>()
+  #shell: Shell | undefined
   #nextCall = 1
   #strikes = 0
   /** There is no engine, and none is on its way. */
@@ -55,7 +58,7 @@ export class Leader {
     this.#failed = false
     try {
       const Engine = await loadEngine(this.#start.wasm)
-      if (!this.#stopped && this.#session === undefined) {
+      if (!this.#stopped && this.#shell === undefined) {
         this.#begin(Engine)
       }
     } catch (error) {
@@ -65,42 +68,34 @@ export class Leader {
 
   /** Starts the engine if it could not be loaded before. */
   retry(): void {
-    if (this.#session === undefined && !this.#stopped && this.#strikes < STRIKES) {
+    if (this.#shell === undefined && !this.#stopped && this.#strikes < STRIKES) {
       void this.run()
     }
   }
 
-  /** Does something with the engine, if it runs. */
-  tell(action: (session: Session) => void): void {
-    if (this.#session === undefined) {
-      return
-    }
-    try {
-      action(this.#session)
-    } catch (error) {
-      // Out of memory or stack: no panic, and the instance is as dead as after one (F26).
-      report(error)
-      engineTrapped()
-    }
+  /** Tells the engine what happens, if it runs. */
+  tell(input: Input): void {
+    this.#shell?.handle(input)
   }
 
   captured(hints: readonly CapturedHint[]): void {
-    for (const { table, user, lids, trigger } of hints) {
-      this.tell((session) => session.captured(table, user, lids, trigger))
+    for (const hint of hints) {
+      this.tell({ type: 'captured', ...hint })
     }
   }
 
   /** Asks for something that is answered by `resolved`; gives its number. */
-  call(method: CallMethod): number {
-    const call = this.#nextCall
+  call(request: Request): number {
+    const number = this.#nextCall
+    const call: Call = { ...request, call: number }
     this.#nextCall += 1
-    this.#calls.set(call, method)
+    this.#calls.set(number, call)
     if (this.#failed) {
-      queueMicrotask(() => this.#resolve(call, false))
+      queueMicrotask(() => this.#resolve(number, false))
     } else {
-      this.tell((session) => ask(session, call, method))
+      this.tell(call)
     }
-    return call
+    return number
   }
 
   /**
@@ -110,45 +105,39 @@ export class Leader {
   stop(): void {
     this.#stopped = true
     this.#forgetPanics()
-    this.tell((session) => session.stop())
-    this.#session = undefined
+    this.#shell?.stop()
+    this.#shell = undefined
     this.#calls.clear()
   }
 
   #begin(Engine: typeof Session): void {
     const { database, options, state } = this.#start
-    const url = new URL(options.url, globalThis.location?.href).href
-    const session = new Engine(database, url, engineConfig(options), this.#host())
-    this.#session = session
+    const engine = new Engine(engineConfig(options))
+    const shell = new Shell(
+      { engine, database, options },
+      {
+        status: (status) => this.#told(status),
+        resolved: (call, ok) => this.#resolve(call, ok),
+        log: (level, message) => this.#events.log(level, message),
+        closed: () => this.#fenced(),
+        trapped: (error) => {
+          // Out of memory or stack: no panic, and the instance is as dead as after one (F26).
+          report(error)
+          engineTrapped()
+        },
+      },
+    )
+    this.#shell = shell
     const { user, enabled, visible } = state()
-    session.start(navigator.onLine, visible, user ?? undefined, enabled)
-    for (const [call, method] of this.#calls) {
-      ask(session, call, method)
-    }
-  }
-
-  #host(): object {
-    const { options, tables } = this.#start
-    const events = this.#events
-    const values = new Values(tables)
-    const compress = compresses(options)
-    return {
-      token: async (reason: 'request' | 'expired', userId: string) =>
-        options.getToken({ reason, userId }),
-      // What throws here would end the engine's turn in its middle: it is the app's, and stays here.
-      log: guarded((level: LogLevel, message: string) => events.log(level, message)),
-      status: guarded((json: string) => this.#told(JSON.parse(json) as Partial<SyncStatus>)),
-      resolve: guarded((call: number, ok: boolean) => this.#resolve(call, ok)),
-      closed: guarded(() => this.#fenced()),
-      walk: values.walk.bind(values),
-      scan: values.scan.bind(values),
-      key: values.key.bind(values),
-      references: values.references.bind(values),
-      supply: values.supply.bind(values),
-      prepare: values.prepare.bind(values),
-      splice: values.splice.bind(values),
-      body: (envelope: string, texts: string[], first: number, last: number) =>
-        pushBody(envelope, texts.slice(first, last), compress),
+    shell.handle({
+      type: 'start',
+      online: navigator.onLine,
+      visible,
+      user,
+      enabled: enabled ?? null,
+    })
+    for (const call of this.#calls.values()) {
+      shell.handle(call)
     }
   }
 
@@ -177,7 +166,8 @@ export class Leader {
   }
 
   #panicked(): void {
-    this.#session = undefined
+    this.#shell?.abandon()
+    this.#shell = undefined
     this.#strikes += 1
     this.#failCalls()
     this.#events.log('error', `Tidesync: the engine failed (${this.#strikes}/${STRIKES})`)
@@ -208,23 +198,5 @@ export class Leader {
       phase: 'engine-failed',
       lastError: { code: 'engine-unavailable', message, at: Date.now() },
     })
-  }
-}
-
-function guarded<Args extends unknown[]>(call: (...args: Args) => void): (...args: Args) => void {
-  return (...args) => {
-    try {
-      call(...args)
-    } catch (error) {
-      report(error)
-    }
-  }
-}
-
-function ask(session: Session, call: number, method: CallMethod): void {
-  if (method === 'backup') {
-    session.backup(call)
-  } else {
-    session.forceSync(call)
   }
 }

@@ -32,6 +32,8 @@ export interface SyncErrorInfo {
 
 /** How far a sync or a first upload has come, in records. */
 export interface SyncProgress {
+  /** To the server, or from it. */
+  readonly direction: 'upload' | 'download'
   readonly done: number
   readonly total: number
 }

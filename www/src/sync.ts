@@ -3,7 +3,6 @@
 import {
   type Attachment,
   attach as attachCapture,
-  type Change,
   type CloseReason,
   type CommittedChanges,
   onClose,
@@ -11,18 +10,16 @@ import {
 } from './capture'
 import { type CloudSyncOptions, checkOptions, privacyForbids } from './config'
 import type { EngineSource } from './engine-source'
-import { report, TidesyncError } from './error'
-import { toStorageEvent } from './events'
+import { TidesyncError } from './error'
 import { type HeldChange, readHeld } from './held'
-import { type TableKeys, userText } from './host'
+import { toHints } from './hints'
 import { randomId } from './ids'
-import { encodeKey } from './key'
 import { Leader } from './leader'
 import { Leadership } from './leadership'
 import { consoleLogger } from './logger'
 import { capabilities, type SyncStatus } from './status'
 import { StatusStore } from './status-store'
-import { type CallMethod, type CapturedHint, type TabMessage, Tabs } from './tabs'
+import { type CallMethod, type TabMessage, Tabs } from './tabs'
 
 /** A tab that leads answers within this time, or another takes its place. */
 const ALIVE_WITHIN_MS = 5_000
@@ -133,7 +130,7 @@ class DatabaseSync implements CloudSync {
     if (this.#run === undefined) {
       this.#begin(this.#attachment)
     } else if (switched) {
-      this.#run.leader?.tell((session) => session.userChanged(userId ?? undefined))
+      this.#run.leader?.tell({ type: 'userChanged', user: userId })
       this.#run.tabs.send({ type: 'user', user: userId })
     } else if (this.getStatus().phase === 'needs-auth') {
       this.tokenAvailable()
@@ -181,13 +178,13 @@ class DatabaseSync implements CloudSync {
 
   async setEnabled(enabled: boolean): Promise<void> {
     this.#enabled = enabled
-    this.#run?.leader?.tell((session) => session.setEnabled(enabled))
+    this.#run?.leader?.tell({ type: 'setEnabled', enabled })
     this.#run?.tabs.send({ type: 'enabled', enabled })
     await this.#initialized()
   }
 
   tokenAvailable(): void {
-    this.#run?.leader?.tell((session) => session.tokenAvailable())
+    this.#run?.leader?.tell({ type: 'tokenAvailable' })
     this.#run?.tabs.send({ type: 'token' })
   }
 
@@ -298,7 +295,6 @@ class DatabaseSync implements CloudSync {
     const leader = new Leader(
       {
         database: attachment.name,
-        tables: tableKeys(attachment),
         options: this.#options,
         wasm: this.#wasm,
         state: () => ({
@@ -321,7 +317,7 @@ class DatabaseSync implements CloudSync {
     this.#status.update({ isLeader: true })
     run.tabs.send({ type: 'leading' })
     for (const [id, { method }] of this.#calls) {
-      this.#leaderCalls.set(leader.call(method), id)
+      this.#leaderCalls.set(leader.call({ type: method }), id)
     }
     void leader.run()
   }
@@ -402,16 +398,16 @@ class DatabaseSync implements CloudSync {
         break
       case 'call':
         run.tabs.send({ type: 'alive', visible: this.#visible })
-        this.#leaderCalls.set(leader.call(message.method), message.id)
+        this.#leaderCalls.set(leader.call({ type: message.method }), message.id)
         break
       case 'enabled':
-        leader.tell((session) => session.setEnabled(message.enabled))
+        leader.tell({ type: 'setEnabled', enabled: message.enabled })
         break
       case 'user':
         this.#signedIn(message.user, leader)
         break
       case 'token':
-        leader.tell((session) => session.tokenAvailable())
+        leader.tell({ type: 'tokenAvailable' })
         break
       case 'visible':
         this.#tabSeen(message.tab, message.visible, leader)
@@ -426,14 +422,14 @@ class DatabaseSync implements CloudSync {
 
   #tabSeen(tab: string, visible: boolean, leader: Leader): void {
     this.#visibleTabs.set(tab, visible)
-    leader.tell((session) => session.visible(this.#anyVisible()))
+    leader.tell({ type: 'visible', visible: this.#anyVisible() })
   }
 
   /** Another tab's last word on who is signed in. */
   #signedIn(user: string | null, leader: Leader): void {
     if (this.#user !== user) {
       this.#user = user
-      leader.tell((session) => session.userChanged(user ?? undefined))
+      leader.tell({ type: 'userChanged', user })
     }
   }
 
@@ -478,7 +474,7 @@ class DatabaseSync implements CloudSync {
 
   #wentOnline(online: boolean): void {
     this.#status.update({ isOnline: online })
-    this.#run?.leader?.tell((session) => session.online(online))
+    this.#run?.leader?.tell({ type: 'online', online })
     if (online) {
       this.#run?.leader?.retry()
     }
@@ -490,7 +486,7 @@ class DatabaseSync implements CloudSync {
     if (run?.leader === undefined) {
       run?.tabs.send({ type: 'visible', tab: this.#tab, visible })
     } else {
-      run.leader.tell((session) => session.visible(this.#anyVisible()))
+      run.leader.tell({ type: 'visible', visible: this.#anyVisible() })
       run.leader.retry()
     }
   }
@@ -509,7 +505,7 @@ class DatabaseSync implements CloudSync {
     if (run.leader === undefined) {
       this.#expectLeader({ type: 'call', id, method })
     } else {
-      this.#leaderCalls.set(run.leader.call(method), id)
+      this.#leaderCalls.set(run.leader.call({ type: method }), id)
     }
     return settled
   }
@@ -594,47 +590,4 @@ interface Run {
 function listen(target: EventTarget, type: string, listener: (event: Event) => void): () => void {
   target.addEventListener(type, listener)
   return () => target.removeEventListener(type, listener)
-}
-
-/** How the tables' stores find their keys. */
-function tableKeys({ database, tables }: Attachment): Map<string, TableKeys> {
-  const keys = new Map<string, TableKeys>()
-  if (tables.length > 0) {
-    const transaction = database.transaction(tables)
-    for (const table of tables) {
-      const { keyPath, autoIncrement } = transaction.objectStore(table)
-      keys.set(table, { keyPath, autoIncrement })
-    }
-  }
-  return keys
-}
-
-/** Changes as the engine hears of them: by table and user. */
-function toHints(changes: readonly Change[], options: CloudSyncOptions): CapturedHint[] {
-  const groups = new Map<
-    string,
-    { table: string; user: string; lids: string[]; trigger: boolean }
-  >()
-  for (const change of changes) {
-    const user = userText(change.user)
-    const name = `${user}\0${change.table}`
-    const group = groups.get(name) ?? { table: change.table, user, lids: [], trigger: false }
-    groups.set(name, group)
-    group.lids.push(lidOf(change))
-    group.trigger ||= !isSkipped(change, options)
-  }
-  return [...groups.values()].map((group) => ({ ...group, lids: group.lids.join('\0') }))
-}
-
-function isSkipped(change: Change, options: CloudSyncOptions): boolean {
-  try {
-    return options.skip?.when?.(toStorageEvent(change)) === true
-  } catch (error) {
-    report(error)
-    return false
-  }
-}
-
-function lidOf(change: Change): string {
-  return change.lid ?? (change.key === undefined ? '' : encodeKey(change.key))
 }

@@ -1,14 +1,14 @@
 /** What the tabs of one database tell each other. All of it are hints: the log is the truth. */
 
+import type { RowUser } from './shell/interface'
 import type { SyncStatus } from './status'
 
 /** Changes of one table in one transaction. */
 export interface CapturedHint {
   readonly table: string
-  /** `o` the owner, `n` nobody, `u<id>` a user. */
-  readonly user: string
-  /** Key texts joined by U+0000, one for each change. */
-  readonly lids: string
+  readonly user: RowUser
+  /** Key texts, one for each change. */
+  readonly lids: readonly string[]
   /** Whether they are a reason to sync. */
   readonly trigger: boolean
 }
@@ -95,9 +95,15 @@ function isHints(hints: unknown): boolean {
     hints.every(
       (hint: Partial<CapturedHint> | null) =>
         typeof hint?.table === 'string' &&
-        typeof hint.user === 'string' &&
-        typeof hint.lids === 'string' &&
+        isRowUser(hint.user) &&
+        Array.isArray(hint.lids) &&
+        hint.lids.every((lid) => typeof lid === 'string') &&
         typeof hint.trigger === 'boolean',
     )
   )
+}
+
+function isRowUser(user: unknown): boolean {
+  if (user === 'owner' || user === 'nobody') return true
+  return typeof (user as { user?: unknown } | null | undefined)?.user === 'string'
 }

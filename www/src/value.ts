@@ -346,6 +346,11 @@ export function decodeValue(json: string): unknown {
   return mayHoldForms ? revive(value) : value
 }
 
+/** The same for a form that is parsed already: `parsed` is used up. */
+export function reviveValue(parsed: unknown): unknown {
+  return revive(parsed)
+}
+
 function parse(json: string): unknown {
   try {
     return JSON.parse(json)

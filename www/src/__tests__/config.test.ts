@@ -4,7 +4,7 @@ import { type CloudSyncOptions, checkOptions, compresses, engineConfig } from '.
 const options: CloudSyncOptions = { url: 'https://sync.example.com', getToken: () => 'token' }
 
 describe('options', () => {
-  it.each([
+  it.each<[CloudSyncOptions, string]>([
     [{ ...options, url: '' }, 'url'],
     [{ ...options, getToken: undefined as never }, 'getToken'],
     [{ ...options, timing: { bufferMs: -1 } }, 'bufferMs'],
@@ -13,6 +13,11 @@ describe('options', () => {
     [{ ...options, timing: { backoffMultiplier: 1.5 } }, 'backoffMultiplier'],
     [{ ...options, batch: { operations: 1_001 } }, 'operations'],
     [{ ...options, timing: { buffer: 5 } as never }, 'buffer'],
+    [{ ...options, tables: { notes: { conflict: 'newest' as never } } }, 'tables.notes.conflict'],
+    [{ ...options, tables: { notes: { conflict: 'custom' } } }, 'tables.notes.resolve'],
+    [{ ...options, tables: { notes: { resolve: 1 as never } } }, 'tables.notes.resolve'],
+    [{ ...options, tables: { notes: { references: { a: 1 as never } } } }, 'references'],
+    [{ ...options, tables: { notes: { staleFields: 'x' as never } } }, 'staleFields'],
   ])('that cannot work are refused by name', (wrong, name) => {
     expect(() => checkOptions(wrong)).toThrow(
       expect.objectContaining({ code: 'invalid-option', message: expect.stringContaining(name) }),
@@ -41,6 +46,24 @@ describe('options', () => {
     })
     expect(seed).toHaveLength(32)
     expect(JSON.parse(engineConfig(config)).seed).not.toEqual(seed)
+  })
+
+  it('of tables reach the engine where there are any, without functions', () => {
+    const tables = {
+      notes: { conflict: 'custom', resolve: () => null },
+      tasks: { references: { note: 'notes' } },
+      plain: {},
+    } as const
+    const told = (more: Partial<CloudSyncOptions>) => {
+      const { seed: _, ...rest } = JSON.parse(engineConfig({ ...options, ...more }))
+      return rest
+    }
+    expect(() => checkOptions({ ...options, tables })).not.toThrow()
+    expect(told({ tables, live: false })).toEqual({
+      live: false,
+      tables: { notes: { conflict: 'custom' }, tasks: { references: { note: 'notes' } } },
+    })
+    expect(told({ tables: { plain: {} } })).toEqual({})
   })
 
   it('compress requests except to this machine', () => {

@@ -49,10 +49,13 @@ describe('the status store', () => {
     const before = store.getStatus()
     store.update({ pending: 0, progress: null })
     expect(store.getStatus()).toBe(before)
-    store.update({ pending: 1, progress: { done: 0, total: 2 } })
-    store.update({ progress: { done: 0, total: 2 } })
+    store.update({ pending: 1, progress: { direction: 'upload', done: 0, total: 2 } })
+    store.update({ progress: { direction: 'upload', done: 0, total: 2 } })
     expect(told).toBe(1)
-    expect(store.getStatus()).toMatchObject({ pending: 1, progress: { done: 0, total: 2 } })
+    expect(store.getStatus()).toMatchObject({
+      pending: 1,
+      progress: { direction: 'upload', done: 0, total: 2 },
+    })
     forget()
     store.update({ pending: 2 })
     expect(told).toBe(1)

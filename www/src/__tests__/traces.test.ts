@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { decodeKey, encodeKey } from '../key'
 import { decodeValue } from '../value'
+import { isEffect, isInput } from './forms'
 import { opHash } from './hashes'
 
 /** The runs of the engine that Rust replays: here they are held against what TypeScript knows of the forms. */
@@ -99,12 +100,16 @@ class Replay {
   }
 }
 
-function replay(name: string): Replay {
+function stepsOf(name: string): { input: Input; effects: Effect[] }[] {
   const trace = JSON.parse(readFileSync(join(TRACES, name), 'utf8')) as {
     steps: { input: Input; effects: Effect[] }[]
   }
+  return trace.steps
+}
+
+function replay(name: string): Replay {
   const run = new Replay()
-  for (const { input, effects } of trace.steps) {
+  for (const { input, effects } of stepsOf(name)) {
     run.input(input)
     for (const effect of effects) run.effect(effect)
   }
@@ -122,7 +127,7 @@ const LINES = [
   /^Auto-sync service: Syncing \d+ changes to cloud\.\.\.$/,
   /^Auto-sync service: Sync completed successfully$/,
   /^Auto-sync service: Sync failed \(\d+\/\d+\): .+$/,
-  /^Auto-sync service: Change held \(table ".+"\): .+$/,
+  /^Change held \(table .+\): [\w-]+$/,
   /^(storage is full|the database connection is closed|storage failed: \w+)$/,
 ]
 
@@ -130,6 +135,13 @@ const names = readdirSync(TRACES).filter((name) => name.endsWith('.json'))
 
 describe.each(names)('the trace %s', (name) => {
   const run = replay(name)
+
+  it('has inputs and effects of the forms that TypeScript knows', () => {
+    for (const { input, effects } of stepsOf(name)) {
+      expect(isInput(input), JSON.stringify(input)).toBe(true)
+      for (const effect of effects) expect(isEffect(effect), JSON.stringify(effect)).toBe(true)
+    }
+  })
 
   it('stages operations that say what they are, under the hash of their content', () => {
     for (const text of run.ops) {
@@ -165,6 +177,14 @@ describe.each(names)('the trace %s', (name) => {
       expect(LINES.filter((form) => form.test(line))).toHaveLength(1)
     }
   })
+})
+
+it('other forms are none', () => {
+  expect(isInput({ type: 'online', online: true })).toBe(true)
+  expect(isInput({ type: 'online', online: 1 })).toBe(false)
+  expect(isInput({ type: 'online', online: true, more: 1 })).toBe(false)
+  expect(isInput({ type: 'other' })).toBe(false)
+  expect(isEffect({ type: 'load' })).toBe(false)
 })
 
 it('the traces have operations, requests and lines', () => {

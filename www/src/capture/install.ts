@@ -1,7 +1,7 @@
 /** Setting up and removing our object stores, in the app's own upgrade. */
 
 import { TidesyncError } from '../error'
-import { ENGINE_STORES, isOurs, logStoreName, trackedTables } from './names'
+import { ENGINE_STORES, HISTORY_STORE, isOurs, logStoreName, trackedTables } from './names'
 import { allStores, recorderOf, recordUpgrade, unwrap } from './patch'
 
 /** What is tracked. */
@@ -43,7 +43,9 @@ export function installTidesync(
     if (!stores.has(log)) database.createObjectStore(log, { keyPath: 'row', autoIncrement: true })
   }
   for (const store of ENGINE_STORES) {
-    if (!stores.has(store)) database.createObjectStore(store)
+    if (!stores.has(store)) {
+      database.createObjectStore(store, { autoIncrement: store === HISTORY_STORE })
+    }
   }
   captureUpgrade(database, transaction)
 }

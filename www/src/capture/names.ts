@@ -3,20 +3,38 @@
 const PREFIX = 'tidesync.'
 const LOG_PREFIX = 'tidesync.log.'
 
+/** The store of what is ready to be sent. */
+export const STAGED_STORE: string = 'tidesync.staged'
+
 /** The store of what the server refused or what cannot be sent. */
 export const HELD_STORE: string = 'tidesync.held'
 
+/** The store of what the server is known to have. */
+export const SHADOW_STORE: string = 'tidesync.shadow'
+
+/** The store of the engine's own record and the leader's fence. */
+export const META_STORE: string = 'tidesync.meta'
+
+/** The store of conflicts that were resolved without asking, under generated keys. */
+export const HISTORY_STORE: string = 'tidesync.history'
+
 /** The engine's stores. Each table has a log store besides. */
 export const ENGINE_STORES: readonly string[] = [
-  'tidesync.staged',
+  STAGED_STORE,
   HELD_STORE,
-  'tidesync.shadow',
-  'tidesync.meta',
+  SHADOW_STORE,
+  META_STORE,
+  HISTORY_STORE,
 ]
 
 /** The store that holds the log of `table`. */
 export function logStoreName(table: string): string {
   return LOG_PREFIX + table
+}
+
+/** The table whose log a store holds; undefined where it is no log. */
+export function tableOfLog(store: string): string | undefined {
+  return store.startsWith(LOG_PREFIX) ? store.slice(LOG_PREFIX.length) : undefined
 }
 
 /** Whether a store is one of ours. */

@@ -1,0 +1,80 @@
+/** Records of the app from their wire forms, and what the app is told of them. */
+
+import type { Change } from '../capture/commits'
+import { injectKey } from '../capture/snapshot'
+import { decodeKey } from '../key'
+import { decodeValue, reviveValue } from '../value'
+import type { TableKeys } from './connection'
+import type { PutRecord, RecordName } from './interface'
+import { StorageFailure } from './storage'
+
+/** A record to be put into the app's store: `key` where the value does not hold it. */
+export interface AppRecord {
+  readonly value: unknown
+  readonly key: IDBValidKey | undefined
+}
+
+/** The changes of the last pull, which writes name by their place. */
+export class PulledChanges {
+  #changes: readonly { readonly value?: unknown }[] = []
+  /** Decoding uses up what was parsed, and a transaction may be tried again. */
+  readonly #values = new Map<number, unknown>()
+
+  /** Takes the changes of an answer; none where it is no answer to a pull. */
+  keep(body: string): void {
+    this.#changes = changesOf(body)
+    this.#values.clear()
+  }
+
+  /** The value of the change at a place. */
+  value(index: number): unknown {
+    if (!this.#values.has(index)) {
+      const change = this.#changes[index]
+      if (change === undefined) throw new StorageFailure({ kind: 'other', name: 'ChangeMissing' })
+      this.#values.set(index, reviveValue(change.value))
+    }
+    return this.#values.get(index)
+  }
+}
+
+function changesOf(body: string): readonly { readonly value?: unknown }[] {
+  try {
+    const { changes } = JSON.parse(body) as { changes?: unknown }
+    return Array.isArray(changes) ? changes : []
+  } catch {
+    // The engine reads the same text and says what is wrong with it.
+    return []
+  }
+}
+
+/** The record that a write names, ready to be put. */
+export function appRecord(write: PutRecord, keys: TableKeys, pulled: PulledChanges): AppRecord {
+  const { value } = write
+  const decoded = value.is === 'pulled' ? pulled.value(value.index) : decodeValue(value.text)
+  const key = decodeKey(write.lid)
+  return keys.keyPath === null
+    ? { value: decoded, key }
+    : { value: withKey(decoded, key, keys), key: undefined }
+}
+
+/** The value of a wire form as the app has it. */
+export function appValue(text: string, lid: string, keys: TableKeys | undefined): unknown {
+  const value = decodeValue(text)
+  return keys === undefined ? value : withKey(value, decodeKey(lid), keys)
+}
+
+/** A generated key means nothing on other devices, so no wire form has it: the value gets it back. */
+function withKey(value: unknown, key: IDBValidKey, { keyPath, autoIncrement }: TableKeys): unknown {
+  if (autoIncrement && typeof keyPath === 'string') injectKey(value, keyPath, key)
+  return value
+}
+
+/** What the app is told of a record that was put. */
+export function putChange({ table, lid }: RecordName, { value }: AppRecord): Change {
+  return { table, operation: 'update', key: decodeKey(lid), lid, readValue: () => value }
+}
+
+/** What the app is told of a record that was removed. */
+export function deleteChange({ table, lid }: RecordName): Change {
+  return { table, operation: 'delete', key: decodeKey(lid), lid }
+}

@@ -1,0 +1,225 @@
+/**
+ * The values under way between the app's database and the server: kept here by slot from the moment
+ * they are read until they are staged. WebAssembly sees their bytes once, in bulk.
+ */
+
+import { Kind, type LoggedRange, type LogRow as StoredRow } from '../capture/row'
+import { encodeKey } from '../key'
+import { encodeValue, snapshotJson } from '../value'
+import type { TableKeys } from './connection'
+import type { LogOp, LogRow, PreparedValue, RowUser, ScanRecord } from './interface'
+import { StorageFailure } from './storage'
+
+/** As which a value counts in a budget whose size is not known: no small one is logged so. */
+const UNKNOWN_BYTES = 16 * 1024
+
+type Held =
+  | { readonly kind: 'json'; readonly json: string; readonly table: string }
+  | { readonly kind: 'value'; readonly value: unknown; readonly table: string }
+  | { readonly kind: 'reference'; readonly table: string; readonly key: IDBValidKey }
+  | { readonly kind: 'gone' }
+
+type WireForm = { readonly json: string } | { readonly code: string; readonly path: string }
+
+/** A value that is logged by its record's key, to be read from there. */
+export interface Reference {
+  readonly slot: number
+  readonly table: string
+  readonly key: IDBValidKey
+}
+
+/** Wire forms, one after the other, and what became of each value. */
+export interface WireForms {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly values: readonly PreparedValue[]
+}
+
+/** The values, by slot. */
+export class Slots {
+  #slots = new Map<number, Held>()
+  #wire = new Map<number, string>()
+  #nextSlot = 0
+  readonly #keysOf: (table: string) => TableKeys | undefined
+
+  /** `keysOf` tells how a table's store finds its keys. */
+  constructor(keysOf: (table: string) => TableKeys | undefined) {
+    this.#keysOf = keysOf
+  }
+
+  /** Turns a log row into operations; keeps its values where `keep` says so. */
+  walk(table: string, row: StoredRow, keep: boolean): LogRow {
+    const ops: LogOp[] = []
+    let start = 0
+    for (let i = 0; i < row.ops.length; i += 3) {
+      const key = row.ops[i + 1] as IDBValidKey
+      const extra = row.ops[i + 2] as number
+      switch (row.ops[i]) {
+        case Kind.put: {
+          const json = row.json.slice(start, start + extra)
+          start += extra
+          ops.push(this.#put(key, { kind: 'json', json, table }, extra, keep))
+          break
+        }
+        case Kind.putTyped: {
+          const value = row.typed?.[extra]
+          ops.push(this.#put(key, { kind: 'value', value, table }, UNKNOWN_BYTES, keep))
+          break
+        }
+        case Kind.putReference:
+          ops.push(this.#put(key, { kind: 'reference', table, key }, UNKNOWN_BYTES, keep))
+          break
+        case Kind.delete:
+          ops.push({ kind: 'delete', lid: encodeKey(key) })
+          break
+        case Kind.deleteRange:
+          ops.push(deleteRange(row.ops[i + 1] as LoggedRange))
+          break
+        default:
+          ops.push({ kind: 'clear' })
+      }
+    }
+    return { table, row: row.row ?? 0, atMs: row.at, user: rowUser(row.user), ops }
+  }
+
+  #put(key: IDBValidKey, held: Held, bytes: number, keep: boolean): LogOp {
+    const slot = keep ? this.#keep(held) : 0
+    return { kind: 'put', lid: encodeKey(key), slot, bytes, reference: held.kind === 'reference' }
+  }
+
+  #keep(held: Held): number {
+    const slot = this.#nextSlot
+    this.#nextSlot += 1
+    this.#slots.set(slot, held)
+    return slot
+  }
+
+  /** Keeps a page of an app's records. */
+  scan(table: string, keys: readonly IDBValidKey[], values: readonly unknown[]): ScanRecord[] {
+    return values.map((value, index) => {
+      const json = snapshotJson(value)
+      const held: Held =
+        json === undefined ? { kind: 'value', value, table } : { kind: 'json', json, table }
+      return {
+        lid: encodeKey(keys[index] as IDBValidKey),
+        slot: this.#keep(held),
+        bytes: json === undefined ? UNKNOWN_BYTES : json.length,
+      }
+    })
+  }
+
+  /** Forgets every value but those of `slots`, and names those that are still to be read. */
+  references(slots: readonly number[]): Reference[] {
+    const kept = new Map<number, Held>()
+    const references: Reference[] = []
+    for (const slot of slots) {
+      const held = this.#slots.get(slot)
+      if (held !== undefined) kept.set(slot, held)
+      if (held?.kind === 'reference') references.push({ slot, table: held.table, key: held.key })
+    }
+    this.#slots = kept
+    this.#wire.clear()
+    return references
+  }
+
+  /** Gives a value that `references` named; undefined when the record is gone. */
+  supply({ slot, table }: Reference, value: unknown): void {
+    this.#slots.set(slot, value === undefined ? { kind: 'gone' } : { kind: 'value', value, table })
+  }
+
+  /** The wire forms behind `slots`, then those of `records`, which are undefined where they are gone. */
+  prepare(
+    slots: readonly number[],
+    records: readonly { readonly table: string; readonly value: unknown }[],
+  ): WireForms {
+    const texts: string[] = []
+    const forms = slots.map((slot) => {
+      const form = this.#formOf(this.#slots.get(slot))
+      if (form !== undefined && 'json' in form) this.#wire.set(slot, form.json)
+      return form
+    })
+    for (const { table, value } of records) {
+      forms.push(value === undefined ? undefined : this.#wireForm({ kind: 'value', value, table }))
+    }
+    for (const form of forms) if (form !== undefined && 'json' in form) texts.push(form.json)
+    const { bytes, ends } = encodeTexts(texts)
+    let next = 0
+    const values = forms.map((form): PreparedValue => {
+      if (form === undefined) return { is: 'gone' }
+      if ('code' in form) return { is: 'unsendable', ...form }
+      return { is: 'wire', end: ends[next++] ?? 0 }
+    })
+    return { bytes, values }
+  }
+
+  /** Undefined where the record is gone. */
+  #formOf(held: Held | undefined): WireForm | undefined {
+    if (held === undefined || held.kind === 'reference') {
+      throw new StorageFailure({ kind: 'other', name: 'ValueMissing' })
+    }
+    return held.kind === 'gone' ? undefined : this.#wireForm(held)
+  }
+
+  #wireForm(held: Held & { kind: 'json' | 'value' }): WireForm {
+    const keys = this.#keysOf(held.table)
+    if (keys?.autoIncrement && typeof keys.keyPath === 'string') {
+      const value = held.kind === 'json' ? JSON.parse(held.json) : structuredClone(held.value)
+      deletePath(value, keys.keyPath)
+      return wireForm(value)
+    }
+    return held.kind === 'json' ? { json: held.json } : wireForm(held.value)
+  }
+
+  /** The wire form of a value as the app has it. */
+  wireFormOf(table: string, value: unknown): WireForm {
+    return this.#wireForm({ kind: 'value', value, table })
+  }
+
+  /** The text of an operation: its head, the wire form behind its slot, and the closing brace. */
+  splice(head: string, slot: number): string {
+    const json = this.#wire.get(slot)
+    if (json === undefined) throw new StorageFailure({ kind: 'other', name: 'ValueMissing' })
+    return `${head}${json}}`
+  }
+}
+
+function deleteRange({ lower, upper, lowerOpen, upperOpen }: LoggedRange): LogOp {
+  const bound = (key: IDBValidKey | undefined) => (key === undefined ? null : encodeKey(key))
+  return { kind: 'deleteRange', lower: bound(lower), upper: bound(upper), lowerOpen, upperOpen }
+}
+
+/** Under whom a row was written. */
+export function rowUser(user: string | null | undefined): RowUser {
+  if (user === undefined) return 'owner'
+  return user === null ? 'nobody' : { user }
+}
+
+function wireForm(value: unknown): WireForm {
+  const json = snapshotJson(value)
+  return json === undefined ? encodeValue(value) : { json }
+}
+
+/** Removes the property at a key path, if it is there. */
+function deletePath(value: unknown, path: string): void {
+  const names = path.split('.')
+  const last = names.pop() ?? ''
+  const owner = names.reduce<unknown>((at, name) => (isObject(at) ? at[name] : undefined), value)
+  if (isObject(owner)) delete owner[last]
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+/** UTF-8 of all texts, and where each ends. */
+function encodeTexts(texts: string[]): { bytes: Uint8Array<ArrayBuffer>; ends: number[] } {
+  const encoder = new TextEncoder()
+  const joined = texts.join('')
+  const bytes = encoder.encode(joined)
+  let end = 0
+  const plain = bytes.length === joined.length
+  const ends = texts.map((text) => {
+    end += plain ? text.length : encoder.encode(text).length
+    return end
+  })
+  return { bytes, ends }
+}
