@@ -70,6 +70,7 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'ho
 export class TestProxy {
   readonly #target: string
   readonly #pushes: MutablePush[] = []
+  readonly #preflights: string[] = []
   readonly #waiters = new Set<() => void>()
   #server: Server | undefined
   #port = 0
@@ -94,6 +95,11 @@ export class TestProxy {
   /** The pushes so far, in the order in which they came. */
   get pushes(): readonly SeenPush[] {
     return this.#pushes
+  }
+
+  /** The paths for which a page has asked for permission. */
+  get preflights(): readonly string[] {
+    return this.#preflights
   }
 
   /** Every operation of every push so far that the page saw answered with 200. */
@@ -148,6 +154,7 @@ export class TestProxy {
     // On a connection that was used before, Chromium sends a broken push again by itself.
     response.shouldKeepAlive = false
     const body = await whole(incoming)
+    if (incoming.method === 'OPTIONS') this.#preflights.push(incoming.url ?? '')
     if (incoming.method !== 'POST' || incoming.url !== '/api/sync/push') {
       await this.#forward(incoming, body, response)
       return
