@@ -56,6 +56,7 @@ export async function main(args: readonly string[]): Promise<void> {
       ...(await writes(bench, rounds)),
       await push(page, bench, sink, rounds, 'loopback'),
       await push(page, bench, sink, Math.min(rounds, 5), 'shaped'),
+      await pull(bench, sink, rounds),
     ]
     print(rows, args.includes('--json'))
   } finally {
@@ -132,6 +133,27 @@ async function push(
   })
   await session.detach()
   return row
+}
+
+async function pull(bench: Bench, sink: Sink, rounds: number): Promise<Row> {
+  const count = 10_000
+  return compare({
+    what: 'pull of 10,000 into the store of the app, loopback',
+    baseline: 'fetch and put in pages of 1,000',
+    budget: 0.8,
+    rounds,
+    ours: async () => {
+      await bench.evaluate((module, url) => module.preparePull('tracked', url), sink.fullUrl)
+      return bench.evaluate((module, all) => module.pullTracked(all), count)
+    },
+    theirs: async () => {
+      await bench.evaluate((module, url) => module.preparePull('raw', url), sink.url)
+      return bench.evaluate((module, [url, all]) => module.pullRaw(url, all), [
+        sink.url,
+        count,
+      ] as const)
+    },
+  })
 }
 
 /** Interleaved rounds after one that is not counted; who goes first alternates. */

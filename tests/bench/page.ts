@@ -106,6 +106,62 @@ export async function startEngine(url: string, compression: 'always' | 'never'):
   await sync.start('user')
 }
 
+/** A database without records, tracked or not, for pulls. */
+export async function preparePull(way: 'raw' | 'tracked', url: string): Promise<void> {
+  sync?.dispose()
+  sync = undefined
+  open.get(way)?.close()
+  await settled(indexedDB.deleteDatabase(way))
+  const request = indexedDB.open(way, 1)
+  request.onupgradeneeded = () => {
+    request.result.createObjectStore('notes', { keyPath: 'id' })
+    if (way === 'tracked') {
+      installTidesync(request.result, request.transaction)
+    }
+  }
+  open.set(way, await settled(request))
+  if (way === 'tracked') {
+    await startEngine(url, 'never')
+  }
+}
+
+/** Pulls everything that the server has into the tracked store. */
+export async function pullTracked(count: number): Promise<number> {
+  const started = performance.now()
+  if (!(await sync?.forceSync())) {
+    throw new Error(`not everything was pulled: ${JSON.stringify(sync?.getStatus())}`)
+  }
+  const ms = performance.now() - started
+  await checkCount('tracked', count)
+  return ms
+}
+
+/** The same by hand: pages of 1,000, fetched and put. */
+export async function pullRaw(url: string, count: number): Promise<number> {
+  const database = opened('raw')
+  const started = performance.now()
+  for (let first = 0; first < count; first += 1_000) {
+    const response = await fetch(`${url}/records?cursor=${first}&limit=1000`)
+    const { records } = (await response.json()) as { records: Note[] }
+    const transaction = database.transaction('notes', 'readwrite')
+    const store = transaction.objectStore('notes')
+    for (const record of records) {
+      store.put(record)
+    }
+    await committed(transaction)
+  }
+  const ms = performance.now() - started
+  await checkCount('raw', count)
+  return ms
+}
+
+async function checkCount(way: Way, count: number): Promise<void> {
+  const found = await settled(opened(way).transaction('notes').objectStore('notes').count())
+  if (found !== count) {
+    throw new Error(`${found} records in place of ${count}`)
+  }
+}
+
 /** Pushes what is captured: staging, sending and settling. */
 export async function pushTracked(): Promise<number> {
   const started = performance.now()

@@ -1,12 +1,18 @@
-/** A server that takes everything and keeps nothing: the same for Tidesync and for its baseline. */
+/**
+ * A server that takes everything and keeps nothing, and has 10,000 records to give: the same for
+ * Tidesync and for its baselines.
+ */
 
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
+import { notes } from './records'
 
 /** A running sink. */
 export interface Sink {
   readonly url: string
+  /** The address under which a pull finds records; under {@link url} it finds none. */
+  readonly fullUrl: string
   /** Bytes of all bodies since the last call. */
   takeBytes(): number
   close(): void
@@ -16,6 +22,9 @@ interface Push {
   batch: string
   ops: { op: string }[]
 }
+
+/** What there is to pull. */
+const RECORDS = notes(10_000, 1)
 
 export async function startSink(): Promise<Sink> {
   let bytes = 0
@@ -30,12 +39,24 @@ export async function startSink(): Promise<Sink> {
       response.writeHead(204, cors).end()
       return
     }
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://sink')
+    if (request.method === 'GET') {
+      const first = Number(searchParams.get('cursor') ?? 0)
+      const limit = Number(searchParams.get('limit'))
+      const answer = answerTo(pathname, first, limit)
+      response.writeHead(answer === undefined ? 404 : 200, {
+        ...cors,
+        'content-type': 'application/json',
+      })
+      response.end(JSON.stringify(answer))
+      return
+    }
     const body = await read(request)
     bytes += body.length
     const plain = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
     const parsed: unknown = JSON.parse(plain.toString('utf8'))
     response.writeHead(200, { ...cors, 'content-type': 'application/json' })
-    if (request.url === '/outbox') {
+    if (pathname === '/outbox') {
       response.end('{"ok":true}')
       return
     }
@@ -47,6 +68,7 @@ export async function startSink(): Promise<Sink> {
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`,
+    fullUrl: `http://127.0.0.1:${port}/full`,
     takeBytes: () => {
       const taken = bytes
       bytes = 0
@@ -56,6 +78,38 @@ export async function startSink(): Promise<Sink> {
       server.closeAllConnections()
       server.close()
     },
+  }
+}
+
+/** What a GET finds: a page of changes, or a page of plain records for the baseline. */
+function answerTo(path: string, first: number, limit: number): unknown {
+  const records = RECORDS.slice(first, first + limit)
+  switch (path) {
+    case '/records':
+      return { records }
+    case '/full/api/sync/pull': {
+      const next = first + records.length
+      const changes = records.map((value, index) => ({
+        space: '~',
+        table: 'notes',
+        rid: `s${value.id}`,
+        version: first + index + 1,
+        hlc: '0198f2c4a5b00000',
+        client: 'other',
+        value,
+      }))
+      return {
+        protocol: 1,
+        epoch: 'bench',
+        changes,
+        cursor: `${next}`,
+        more: next < RECORDS.length,
+      }
+    }
+    case '/api/sync/pull':
+      return { protocol: 1, epoch: 'bench', changes: [], cursor: '0', more: false }
+    default:
+      return undefined
   }
 }
 
