@@ -308,6 +308,8 @@ pub mod code {
     pub const HASH_MISMATCH: &str = "hash-mismatch";
     /// The space is not one that the token grants.
     pub const WRONG_SPACE: &str = "wrong-space";
+    /// The space may be read and not changed.
+    pub const READ_ONLY: &str = "read-only";
     /// The subject is not the token's, or the client belongs to another user.
     pub const WRONG_SUBJECT: &str = "wrong-subject";
     /// No token, or one that does not hold.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::{ops, start};
-use tidesync_server::store;
+use tidesync_server::store::{self, Start};
 
 const RECORDS: usize = 10_000;
 const BATCH: usize = 1_000;
@@ -60,7 +60,11 @@ fn value(number: usize) -> Value {
 fn bare_loop(values: &[Value]) -> Duration {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("bare.db");
-    let opened = store::open(&path, Duration::ZERO, "e", "b", 1);
+    let opened = store::open(
+        &path,
+        Duration::ZERO,
+        &Start::random(1).expect("random bytes"),
+    );
     let (mut connection, _): (Connection, _) = opened.expect("a database");
     let texts: Vec<String> = values.iter().map(Value::to_string).collect();
     let started = Instant::now();

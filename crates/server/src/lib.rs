@@ -5,6 +5,7 @@
 //! directly. The shell ([`writer`], [`http`], [`Server`]) adds the one writer thread with group
 //! commit, bearer tokens, limits, and the routes of `docs/protocol.md`.
 
+pub mod access;
 mod clock;
 pub mod config;
 pub mod http;

@@ -9,8 +9,10 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tidesync_protocol::check::OpError;
 use tidesync_protocol::wire::{
-    NAME_BYTES_MAX, OWN_SPACE, Op, PROTOCOL, PUSH_OPS_MAX, Verdict, VerdictEntry, code,
+    NAME_BYTES_MAX, Op, PROTOCOL, PUSH_OPS_MAX, Verdict, VerdictEntry, code,
 };
+
+use crate::access::Grant;
 
 /// Length of a client id: 128 bits in base64url.
 const CLIENT_CHARS: usize = 22;
@@ -21,8 +23,8 @@ const HASH_CHARS: usize = 16;
 /// A push that is of the protocol's form.
 #[derive(Debug)]
 pub struct Push {
-    /// The user, as the token names them.
-    pub subject: String,
+    /// The user, and the spaces that are theirs.
+    pub grant: Grant,
     /// The client.
     pub client: String,
     /// The request's name, for the answer.
@@ -64,18 +66,18 @@ pub enum PushError {
     WrongSpace,
 }
 
-/// Reads the body of a push by `subject`, the user whom the token names. `tables` are those that
-/// are kept, `None` for all.
+/// Reads the body of a push by a user, with the spaces that are granted to them. `tables` are those
+/// that are kept, `None` for all.
 ///
 /// # Errors
 /// [`PushError`] refuses the whole; a single bad operation becomes [`CheckedOp::Refused`].
 pub fn read(
     body: &[u8],
-    subject: &str,
+    grant: &Grant,
     tables: Option<&BTreeSet<String>>,
 ) -> Result<Push, PushError> {
     let request = parse(body)?;
-    if request.subject != subject {
+    if request.subject != grant.subject() {
         return Err(PushError::WrongSubject);
     }
     if !is_client_id(&request.client) {
@@ -91,11 +93,11 @@ pub fn read(
     };
     let ops = raw
         .into_iter()
-        .map(|raw| read_op(raw, tables))
+        .map(|raw| read_op(raw, grant, tables))
         .collect::<Result<Vec<_>, _>>()?;
     check_ids_differ(&ops)?;
     Ok(Push {
-        subject: request.subject,
+        grant: grant.clone(),
         client: request.client,
         batch: request.batch,
         ops,
@@ -181,7 +183,11 @@ struct Named {
     op: String,
 }
 
-fn read_op(raw: &RawValue, tables: Option<&BTreeSet<String>>) -> Result<CheckedOp, PushError> {
+fn read_op(
+    raw: &RawValue,
+    grant: &Grant,
+    tables: Option<&BTreeSet<String>>,
+) -> Result<CheckedOp, PushError> {
     let Ok(op) = serde_json::from_str::<Op>(raw.get()) else {
         let named: Named = serde_json::from_str(raw.get())
             .map_err(|_| PushError::Malformed("an operation has no `op` id"))?;
@@ -192,7 +198,7 @@ fn read_op(raw: &RawValue, tables: Option<&BTreeSet<String>>) -> Result<CheckedO
             message,
         )));
     };
-    if op.space != OWN_SPACE {
+    if grant.space(&op.space).is_none() {
         return Err(PushError::WrongSpace);
     }
     if !is_hash(&op.hash) {
@@ -286,6 +292,8 @@ pub(crate) fn rejected(op: String, code: &str, message: &str) -> VerdictEntry {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use tidesync_protocol::wire::PushRequest;
 
     use super::*;
@@ -299,7 +307,8 @@ mod tests {
             batch: "b".to_owned(),
             ops: vec![RawValue::from_string(r#"{"op":"i.1"}"#.to_owned())?],
         };
-        let push = read(&serde_json::to_vec(&request)?, &request.subject, None)?;
+        let grant = Grant::new(&request.subject, BTreeMap::new())?;
+        let push = read(&serde_json::to_vec(&request)?, &grant, None)?;
         assert_eq!((push.client, push.batch), (request.client, request.batch));
         assert!(matches!(&push.ops[..], [CheckedOp::Refused(entry)] if entry.op == "i.1"));
         Ok(())

@@ -23,8 +23,8 @@ use tower::Service;
 
 use crate::clock::now_ms;
 use crate::config::{Config, Limits};
-use crate::random::{RandomError, random_id};
-use crate::store::OpenError;
+use crate::random::RandomError;
+use crate::store::{OpenError, Start};
 use crate::writer::Writer;
 use crate::{http, store};
 
@@ -99,14 +99,11 @@ impl Server {
         let (connection, identity) = store::open(
             &config.database,
             config.limits.busy_timeout,
-            &random_id()?,
-            &random_id()?,
-            now_ms(),
+            &Start::random(now_ms())?,
         )?;
-        let epoch = identity.epoch.clone();
         let (queue, writer) = Writer::start(connection, identity, config.limits.queue_pushes_max)
             .map_err(ServeError::Thread)?;
-        let router = http::router(config, queue, epoch).map_err(|_| ServeError::Origin)?;
+        let router = http::router(config, queue).map_err(|_| ServeError::Origin)?;
         Ok(Self {
             listener,
             address,

@@ -37,7 +37,8 @@ pub enum WriteError {
     Failed,
 }
 
-type Answer = Result<Vec<VerdictEntry>, WriteError>;
+/// The verdicts on a push, and the epoch in which they were given.
+type Answer = Result<(Vec<VerdictEntry>, String), WriteError>;
 
 struct Job {
     push: Push,
@@ -164,17 +165,18 @@ fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
 fn apply_one(transaction: &mut Transaction<'_>, identity: &Identity, push: Push) -> Answer {
     guarded(|| {
         let savepoint = transaction.savepoint()?;
-        let verdicts = apply_push(&savepoint, identity, push, now_ms())?;
+        let pushed = apply_push(&savepoint, identity, push, now_ms())?;
         savepoint.commit()?;
-        Ok(verdicts)
+        Ok((pushed.verdicts, identity.epoch.clone()))
     })
 }
 
 /// One push that makes the server panic must not end the writer for all.
-fn guarded(apply: impl FnOnce() -> Result<Vec<VerdictEntry>, ApplyError>) -> Answer {
+fn guarded(apply: impl FnOnce() -> Result<(Vec<VerdictEntry>, String), ApplyError>) -> Answer {
     match catch_unwind(AssertUnwindSafe(apply)) {
-        Ok(Ok(verdicts)) => Ok(verdicts),
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(ApplyError::ForeignClient)) => Err(WriteError::ForeignClient),
+        Ok(Err(ApplyError::ForeignSpace)) => Err(WriteError::Failed),
         Ok(Err(ApplyError::Sqlite(error))) => {
             tracing::error!(error = describe(&error), "a push failed");
             Err(WriteError::Unavailable)
@@ -204,6 +206,6 @@ mod tests {
             guarded(|| panic!("planted")).err(),
             Some(WriteError::Failed)
         );
-        assert!(guarded(|| Ok(Vec::new())).is_ok());
+        assert!(guarded(|| Ok((Vec::new(), String::new()))).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::ops::{client, delete, patch, push, put, sealed};
+use support::ops::{client, delete, on, patch, push, put, sealed};
 use support::{Running, start, start_with};
 
 /// Verdicts as text: `op verdict version code`, `-` for what is absent.
@@ -31,9 +31,13 @@ fn puts_patches_and_deletes_are_applied_in_their_order() {
         &[
             put("i.1", "n1", &json!({ "name": "one", "size": 1 })),
             put("i.2", "sx", &json!(["~date", 5])),
-            patch("i.3", "n1", &json!({ "size": 2, "new": null }), &["name"]),
+            on(
+                1,
+                5,
+                patch("i.3", "n1", &json!({ "size": 2, "new": null }), &["name"]),
+            ),
             put("i.4", "n2", &json!(2)),
-            delete("i.5", "n2"),
+            on(4, 5, delete("i.5", "n2")),
             delete("i.6", "n3"),
         ],
     );
@@ -72,7 +76,7 @@ fn a_patch_needs_a_plain_object_to_change() {
             put("i.2", "n2", &json!([1])),
             patch("i.3", "n2", &json!({ "a": 1 }), &[]),
             put("i.4", "n3", &json!({})),
-            delete("i.5", "n3"),
+            on(2, 5, delete("i.5", "n3")),
             patch("i.6", "n3", &json!({ "a": 1 }), &[]),
         ],
     );
@@ -157,7 +161,8 @@ fn one_bad_operation_is_refused_alone() {
     for (number, (bad, expected)) in cases.into_iter().enumerate() {
         let letter = char::from(b'a' + u8::try_from(number).expect("few cases"));
         let user = format!("user{number}");
-        let answer = server.push(&user, letter, &[good("i.1"), bad.clone(), good("i.3")]);
+        let last = on(1, 5, good("i.3"));
+        let answer = server.push(&user, letter, &[good("i.1"), bad.clone(), last]);
         let expected = format!("i.2 {expected}");
         assert_eq!(
             lines(&answer),
@@ -356,18 +361,18 @@ fn another_subject_or_space_refuses_the_whole() {
 fn versions_go_on_without_a_gap_over_a_restart_and_the_epoch_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("kept.db");
-    let run = |op: &str| -> (Vec<String>, Value, Running) {
+    let run = |op: &str, base: u64| -> (Vec<String>, Value, Running) {
         let server = start_with(|config| config.database.clone_from(&path));
-        let answer = server.push("alice", 'a', &[put(op, "n1", &json!(op))]);
+        let answer = server.push("alice", 'a', &[on(base, 5, put(op, "n1", &json!(op)))]);
         (lines(&answer), answer.json()["epoch"].clone(), server)
     };
-    let (first, epoch, mut server) = run("i.1");
+    let (first, epoch, mut server) = run("i.1", 0);
     assert!(server.stop().is_ok());
     assert!(
         !folder.path().join("kept.db-wal").exists(),
         "the log is folded in at the end"
     );
-    let (second, same_epoch, server) = run("i.2");
+    let (second, same_epoch, server) = run("i.2", 1);
     assert_eq!(
         (first, second),
         (

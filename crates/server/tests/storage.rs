@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use rusqlite::Connection;
 use serde_json::json;
 use support::ops::{client, push, put};
 use support::{Running, start_with};
-use tidesync_server::store;
+use tidesync_server::access::Grant;
+use tidesync_server::store::{self, Start};
 use tidesync_server::writer::{WriteError, Writer};
 
 /// A short wait for foreign locks.
@@ -105,21 +107,25 @@ fn a_failure_in_the_middle_leaves_nothing_and_harms_no_other_push() {
 fn a_full_disk_is_unavailable_and_what_was_there_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("full.db");
-    let open = |boot: &str| store::open(&path, Duration::ZERO, "epoch", boot, 1).expect("opened");
+    let open = || {
+        let start = Start::random(1).expect("random bytes");
+        store::open(&path, Duration::ZERO, &start).expect("opened")
+    };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let write = |(connection, identity), number: u64| {
         let (writer, thread) = Writer::start(connection, identity, 1).expect("a writer");
         let value = json!("x".repeat(100_000));
         let op = put(&format!("i.{number}"), &format!("n{number}"), &value);
         let body = push(&client('a'), "alice", "b", &[op]);
-        let push = tidesync_server::push::read(&body, "alice", None).expect("a push");
+        let grant = Grant::new("alice", BTreeMap::new()).expect("a good name");
+        let push = tidesync_server::push::read(&body, &grant, None).expect("a push");
         let answer = runtime.block_on(writer.apply(push));
         drop(writer);
         thread.join().expect("no panic");
-        answer.map(|verdicts| verdicts[0].version)
+        answer.map(|(verdicts, _)| verdicts[0].version)
     };
-    assert_eq!(write(open("b1"), 1), Ok(Some(1)));
-    let (connection, identity) = open("b2");
+    assert_eq!(write(open(), 1), Ok(Some(1)));
+    let (connection, identity) = open();
     let pages: i64 = connection
         .pragma_query_value(None, "page_count", |row| row.get(0))
         .expect("the size");
@@ -130,7 +136,7 @@ fn a_full_disk_is_unavailable_and_what_was_there_stays() {
         write((connection, identity), 2),
         Err(WriteError::Unavailable)
     );
-    assert_eq!(write(open("b3"), 2), Ok(Some(2)), "room again");
+    assert_eq!(write(open(), 2), Ok(Some(2)), "room again");
     let connection = Connection::open(&path).expect("the database");
     let check: String = connection
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))

@@ -1,5 +1,6 @@
 //! `POST /api/dev/token`: a token for whoever asks, for development on one machine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, Shared, body};
+use crate::access::Access;
 
 /// Most bytes of a request for a token.
 const BODY_BYTES_MAX: usize = 4 * 1024;
@@ -21,6 +23,8 @@ const LIFETIME: Duration = Duration::from_secs(3_600);
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TokenRequest {
     user_id: String,
+    #[serde(default)]
+    spaces: BTreeMap<String, Access>,
 }
 
 #[derive(Serialize)]
@@ -43,11 +47,18 @@ pub(super) async fn token(
     let limits = (BODY_BYTES_MAX, BODY_BYTES_MAX);
     let arrived = body::receive(&headers, body, limits, &shared.held).await?;
     let (bytes, _held) = arrived.decode()?;
-    let malformed = ApiError::Malformed("the body is not {\"userId\": \"<1 to 256 bytes>\"}");
+    let malformed = ApiError::Malformed(
+        "the body is not {\"userId\": \"<1 to 256 bytes>\"}, with or without \"spaces\"",
+    );
     let request: TokenRequest = serde_json::from_slice(&bytes).map_err(|_| malformed.clone())?;
     let (token, expires_at) = shared
         .tokens
-        .sign(&request.user_id, SystemTime::now(), LIFETIME)
+        .sign(
+            &request.user_id,
+            request.spaces,
+            SystemTime::now(),
+            LIFETIME,
+        )
         .map_err(|_| malformed)?;
     Ok(Json(TokenResponse { token, expires_at }))
 }

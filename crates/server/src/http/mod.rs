@@ -1,5 +1,6 @@
 //! The HTTP layer: the routes of `docs/protocol.md` and what stands before them.
 
+mod auth;
 mod body;
 mod dev;
 mod drain;
@@ -26,7 +27,7 @@ use tokio::sync::Semaphore;
 pub use body::HeldBytes;
 pub use error::ApiError;
 pub use rate::RateLimiter;
-pub use token::{Claims, TokenError, Tokens};
+pub use token::{Claims, Holder, TokenError, Tokens};
 
 use crate::config::{Config, Limits};
 use crate::writer::Writer;
@@ -38,7 +39,6 @@ const RATE_KEYS_MAX: usize = 100_000;
 #[derive(Debug)]
 pub(crate) struct Shared {
     writer: Writer,
-    epoch: String,
     tokens: Tokens,
     tables: Option<BTreeSet<String>>,
     limits: Limits,
@@ -52,16 +52,11 @@ pub(crate) struct Shared {
 ///
 /// # Errors
 /// [`headers::OriginError`] for an origin that cannot stand in a header.
-pub(crate) fn router(
-    config: &Config,
-    writer: Writer,
-    epoch: String,
-) -> Result<Router, headers::OriginError> {
+pub(crate) fn router(config: &Config, writer: Writer) -> Result<Router, headers::OriginError> {
     let limits = config.limits.clone();
     let minute = Duration::from_secs(60);
     let shared = Arc::new(Shared {
         writer,
-        epoch,
         tokens: Tokens::new(&config.tokens),
         tables: config.tables.clone(),
         held: HeldBytes::new(limits.held_bytes_max),

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use tidesync_protocol::wire::{PROTOCOL, PushResponse, Verdict};
 
+use super::auth::authenticate;
 use super::log::Outcome;
-use super::rate::Network;
 use super::{ApiError, Shared, body};
+use crate::access::Grant;
 use crate::push::{Push, read};
 
 /// Takes a push. The token is verified before a byte of the body is read (SEC10).
@@ -23,15 +22,14 @@ pub(super) async fn push(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let subject = authenticate(&shared, &parts.headers, address)?;
+    let holder = authenticate(&shared, &parts.headers, address)?;
     let limits = (shared.limits.body_bytes_max, shared.limits.gzip_bytes_max);
     let arrived = body::receive(&parts.headers, body, limits, &shared.held).await?;
-    let (push, held) = decode(&shared, arrived, subject).await?;
+    let (push, held) = decode(&shared, arrived, holder.grant).await?;
     let batch = push.batch.clone();
-    let verdicts = shared.writer.apply(push).await?;
+    let (verdicts, epoch) = shared.writer.apply(push).await?;
     drop(held);
     let outcome = Outcome(count(verdicts.iter().map(|entry| entry.verdict)));
-    let epoch = shared.epoch.clone();
     let answer = PushResponse {
         protocol: PROTOCOL,
         batch,
@@ -43,35 +41,12 @@ pub(super) async fn push(
     Ok(response)
 }
 
-/// The user whom the token names, within their rate limit.
-fn authenticate(
-    shared: &Shared,
-    headers: &HeaderMap,
-    address: SocketAddr,
-) -> Result<String, ApiError> {
-    let now = Instant::now();
-    let Ok(subject) = shared.tokens.subject(headers) else {
-        // Only failures are counted and refused, so that whoever guesses behind an address shuts
-        // out nobody else behind it.
-        let taken = shared.addresses.take(&Network::from(address.ip()), now);
-        return Err(taken.map_or_else(rate_limited, |()| ApiError::Unauthorized));
-    };
-    shared.users.take(&subject, now).map_err(rate_limited)?;
-    Ok(subject)
-}
-
-fn rate_limited(wait: Duration) -> ApiError {
-    ApiError::RateLimited {
-        retry_after_s: wait.as_secs() + 1,
-    }
-}
-
 /// Decompresses and checks on a thread that may be kept busy, no more of them at a time than there
 /// are processors: what a body takes while it is read is a multiple of its size.
 async fn decode(
     shared: &Arc<Shared>,
     arrived: body::Arrived,
-    subject: String,
+    grant: Grant,
 ) -> Result<(Push, body::Held), ApiError> {
     let turn = Arc::clone(&shared.decoding).acquire_owned().await;
     let turn = turn.map_err(|_| ApiError::Internal)?;
@@ -79,7 +54,7 @@ async fn decode(
     let decoded = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let (bytes, held) = arrived.decode()?;
-        let push = read(&bytes, &subject, shared.tables.as_ref())?;
+        let push = read(&bytes, &grant, shared.tables.as_ref())?;
         Ok((push, held))
     });
     decoded.await.unwrap_or(Err(ApiError::Internal))

@@ -1,5 +1,6 @@
 //! Bearer tokens: JSON web tokens signed with HS256 and one key (SEC4).
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderMap, header};
@@ -11,13 +12,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use crate::access::{Access, Grant};
 use crate::config::TokenConfig;
 
 /// Most bytes of a token.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
-
-/// Most bytes of a user's id.
-const SUBJECT_BYTES_MAX: usize = 256;
 
 /// How far the clocks of issuer and server may differ.
 const LEEWAY: Duration = Duration::from_secs(30);
@@ -40,6 +39,18 @@ pub struct Claims {
     /// For whom.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub aud: Option<String>,
+    /// The spaces that the user has besides their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spaces: BTreeMap<String, Access>,
+}
+
+/// What a token that holds says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The user, and their spaces.
+    pub grant: Grant,
+    /// When the token ceases to hold, by this machine's clock, in milliseconds since 1970.
+    pub until_ms: u64,
 }
 
 /// Verifies and signs tokens.
@@ -90,11 +101,11 @@ impl Tokens {
         }
     }
 
-    /// The user whom the request's bearer token names.
+    /// What the request's bearer token says.
     ///
     /// # Errors
     /// [`TokenError`] without exactly one token that holds.
-    pub fn subject(&self, headers: &HeaderMap) -> Result<String, TokenError> {
+    pub fn bearer(&self, headers: &HeaderMap) -> Result<Holder, TokenError> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(TokenError);
@@ -110,37 +121,41 @@ impl Tokens {
         self.verify(token)
     }
 
-    /// The user whom `token` names.
+    /// What `token` says.
     ///
     /// # Errors
     /// [`TokenError`] when it does not hold.
-    pub fn verify(&self, token: &str) -> Result<String, TokenError> {
+    pub fn verify(&self, token: &str) -> Result<Holder, TokenError> {
         if TOKEN_BYTES_MAX < token.len() {
             return Err(TokenError);
         }
         let data =
             decode::<Claims>(token, &self.decoding, &self.validation).map_err(|_| TokenError)?;
-        let subject = data.claims.sub;
-        if !is_plain(&data.header) || !(1..=SUBJECT_BYTES_MAX).contains(&subject.len()) {
+        if !is_plain(&data.header) {
             return Err(TokenError);
         }
-        Ok(subject)
+        let claims = data.claims;
+        let ends = Duration::try_from_secs_f64(claims.exp).unwrap_or(Duration::MAX);
+        let until_ms = ends.saturating_add(LEEWAY).as_millis();
+        Ok(Holder {
+            grant: Grant::new(&claims.sub, claims.spaces).map_err(|_| TokenError)?,
+            until_ms: u64::try_from(until_ms).unwrap_or(u64::MAX),
+        })
     }
 
-    /// A token for `subject` that ends after `lifetime`, and when that is, in milliseconds since
-    /// 1970.
+    /// A token for a user with `spaces` besides their own, that ends after `lifetime`; and when that
+    /// is, in milliseconds since 1970.
     ///
     /// # Errors
-    /// [`TokenError`] for a subject that no token may have, or without a clock.
+    /// [`TokenError`] for a user or a space that no token may have, or without a clock.
     pub fn sign(
         &self,
         subject: &str,
+        spaces: BTreeMap<String, Access>,
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<(String, u64), TokenError> {
-        if !(1..=SUBJECT_BYTES_MAX).contains(&subject.len()) {
-            return Err(TokenError);
-        }
+        Grant::new(subject, spaces.clone()).map_err(|_| TokenError)?;
         let ends = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_err(|_| TokenError)?
@@ -151,6 +166,7 @@ impl Tokens {
             exp: seconds.into(),
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
+            spaces,
         };
         let token = encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
             .map_err(|_| TokenError)?;

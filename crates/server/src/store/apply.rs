@@ -1,15 +1,18 @@
 //! Applying a push: in the order of its operations, each of them once.
-//!
-//! The last arrival wins: `base` and `hlc` are not compared.
+
+use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use tidesync_protocol::wire::{Op, OpKind, PUSH_BYTES_MAX, Verdict, VerdictEntry, code};
+use tidesync_protocol::hlc::Hlc;
+use tidesync_protocol::wire::{Op, Record, Resolved, Verdict, VerdictEntry, code};
 
 use super::Identity;
+use super::audit::{self, Author};
 use super::operations::{Operations, Outcome, Recorded};
-use super::patch::patched;
-use super::records::Records;
-use super::spaces::{Sequence, claim_client, own_space};
+use super::records::{self, on_wire};
+use super::resolve::{Decision, Incoming, Resolution, Stored};
+use super::spaces::{Writing, claim_client};
+use crate::access::{Access, Grant, Space, own_space};
 use crate::push::{CheckedOp, Push, entry, rejected};
 
 /// A push was not applied; the caller rolls back what it wrote.
@@ -18,14 +21,25 @@ pub enum ApplyError {
     /// The client belongs to another user.
     #[error("the client belongs to another user")]
     ForeignClient,
+    /// An operation names a space that the push's grant does not have.
+    #[error("an operation names a space that is not granted")]
+    ForeignSpace,
     /// SQLite refused.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Applies `push` and returns a verdict for each of its operations, in their order. The caller
-/// holds a write transaction (or a savepoint in one), commits it before anybody hears of the
-/// verdicts, and rolls it back on an error. `now_ms` is the wall clock.
+/// What became of a push.
+#[derive(Debug)]
+pub struct Pushed {
+    /// A verdict for each operation, in their order.
+    pub verdicts: Vec<VerdictEntry>,
+    /// The spaces in which something has changed, as they are stored.
+    pub changed: Vec<String>,
+}
+
+/// Applies `push`. The caller holds a write transaction (or a savepoint in one), commits it before
+/// anybody hears of the verdicts, and rolls it back on an error. `now_ms` is the wall clock.
 ///
 /// # Errors
 /// [`ApplyError`]; what was written until then must be rolled back.
@@ -34,26 +48,23 @@ pub fn apply_push(
     identity: &Identity,
     push: Push,
     now_ms: i64,
-) -> Result<Vec<VerdictEntry>, ApplyError> {
-    let space = own_space(&push.subject);
-    if !claim_client(connection, &push.client, &space, now_ms)? {
+) -> Result<Pushed, ApplyError> {
+    let own = own_space(push.grant.subject());
+    if !claim_client(connection, &push.client, &own, now_ms)? {
         return Err(ApplyError::ForeignClient);
     }
-    let client = push.client.as_str();
     let mut applying = Applying {
+        connection,
         operations: Operations {
             connection,
-            space: &space,
-            client,
+            space: &own,
+            client: &push.client,
             now_ms,
         },
-        records: Records {
-            connection,
-            space: &space,
-            client,
-            now_ms,
-        },
-        sequence: Sequence::load(connection, &space)?,
+        grant: &push.grant,
+        client: &push.client,
+        spaces: BTreeMap::new(),
+        now_ms,
     };
     let verdicts = push
         .ops
@@ -61,19 +72,48 @@ pub fn apply_push(
         .map(|op| match op {
             CheckedOp::Good(op) => applying.once(op, Applying::perform),
             CheckedOp::UnknownTable(op) => {
-                applying.once(op, |_, _| Ok(Outcome::rejected(code::UNKNOWN_TABLE)))
+                applying.once(op, |_, _| Ok(Performed::refused(code::UNKNOWN_TABLE)))
             }
             CheckedOp::Refused(entry) => Ok(entry),
         })
+        .collect::<Result<Vec<_>, _>>()?;
+    let spaces = applying.spaces.into_values();
+    let changed = spaces
+        .filter_map(|space| space.store(connection, identity).transpose())
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    applying.sequence.store(connection, identity)?;
-    Ok(verdicts)
+    Ok(Pushed { verdicts, changed })
 }
 
 struct Applying<'a> {
+    connection: &'a Connection,
     operations: Operations<'a>,
-    records: Records<'a>,
-    sequence: Sequence<'a>,
+    grant: &'a Grant,
+    client: &'a str,
+    /// Those that operations have named, by their names on the wire.
+    spaces: BTreeMap<String, Writing>,
+    now_ms: i64,
+}
+
+/// What was done for an operation, and what of it is told besides its outcome.
+struct Performed {
+    /// None where the same operation may come again as if for the first time.
+    outcome: Result<Outcome, Verdict>,
+    record: Option<Record>,
+    resolved: Vec<Resolved>,
+}
+
+impl Performed {
+    fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome: Ok(outcome),
+            record: None,
+            resolved: Vec::new(),
+        }
+    }
+
+    fn refused(code: &str) -> Self {
+        Self::of(Outcome::rejected(code))
+    }
 }
 
 impl Applying<'_> {
@@ -81,60 +121,149 @@ impl Applying<'_> {
     fn once(
         &mut self,
         op: Op,
-        perform: impl FnOnce(&mut Self, &Op) -> rusqlite::Result<Outcome>,
-    ) -> rusqlite::Result<VerdictEntry> {
+        perform: impl FnOnce(&mut Self, &Op) -> Result<Performed, ApplyError>,
+    ) -> Result<VerdictEntry, ApplyError> {
+        let space = self
+            .grant
+            .space(&op.space)
+            .ok_or(ApplyError::ForeignSpace)?;
         match self.operations.find(&op.op)? {
             Some((hash, _)) if hash != op.hash => {
                 let message = "the operation id was used before, with another content";
                 Ok(rejected(op.op, code::ID_REUSED, message))
             }
-            Some((_, outcome)) => {
-                let verdict = outcome.recorded.verdict_again();
-                Ok(answer(op.op, outcome, verdict))
-            }
+            Some((_, outcome)) => self.again(op, &space, outcome),
             None => {
-                let outcome = perform(self, &op)?;
+                if !self.spaces.contains_key(&space.name) {
+                    let writing = Writing::load(self.connection, space.clone())?;
+                    self.spaces.insert(space.name.clone(), writing);
+                }
+                let performed = match space.access {
+                    Access::Write => perform(self, &op)?,
+                    Access::Read => Performed::refused(code::READ_ONLY),
+                };
+                self.answer(op, performed)
+            }
+        }
+    }
+
+    /// The first answer was lost. What it held of the record may be out of date by now.
+    fn again(&self, op: Op, space: &Space, outcome: Outcome) -> Result<VerdictEntry, ApplyError> {
+        let verdict = outcome.recorded.verdict_again();
+        let record = if outcome.recorded == Recorded::Merged {
+            let stored = records::find(self.connection, &space.stored, &op)?;
+            stored.map(|stored| on_wire(&op, &stored)).transpose()?
+        } else {
+            None
+        };
+        let version = record.as_ref().map(|record| record.version);
+        Ok(VerdictEntry {
+            version: version.or(outcome.version),
+            record,
+            ..told(op.op, verdict, outcome)
+        })
+    }
+
+    fn answer(&mut self, op: Op, performed: Performed) -> Result<VerdictEntry, ApplyError> {
+        let entry = match performed.outcome {
+            Ok(outcome) => {
                 self.operations.record(&op.op, &op.hash, &outcome)?;
                 let verdict = outcome.recorded.verdict();
-                Ok(answer(op.op, outcome, verdict))
+                told(op.op, verdict, outcome)
             }
-        }
+            Err(verdict) => VerdictEntry {
+                version: performed.record.as_ref().map(|record| record.version),
+                ..entry(op.op, verdict)
+            },
+        };
+        Ok(VerdictEntry {
+            record: performed.record,
+            resolved: performed.resolved,
+            ..entry
+        })
     }
 
-    fn perform(&mut self, op: &Op) -> rusqlite::Result<Outcome> {
-        match op.kind {
-            OpKind::Put => self.write(op, op.value.as_ref().map(|value| value.get())),
-            OpKind::Delete => self.write(op, None),
-            OpKind::Patch => self.patch(op),
-        }
-    }
-
-    fn patch(&mut self, op: &Op) -> rusqlite::Result<Outcome> {
-        let before = self.records.document(op)?;
-        let after = before.and_then(|doc| patched(&doc, op.set.as_ref(), op.unset.as_deref()));
-        match after {
-            None => Ok(Outcome {
-                recorded: Recorded::NeedFull,
-                version: None,
-                code: None,
+    fn perform(&mut self, op: &Op) -> Result<Performed, ApplyError> {
+        let writing = self.spaces.get_mut(&op.space);
+        let writing = writing.ok_or(ApplyError::ForeignSpace)?;
+        let found = records::find(self.connection, &writing.space.stored, op)?;
+        let is_there = found.is_some();
+        let stands = found.or_else(|| writing.head.forgotten(op.base));
+        let now_ms = u64::try_from(self.now_ms).unwrap_or(0);
+        let incoming = Incoming {
+            op,
+            // A clock that runs ahead counts no more than the server's own (I25).
+            clock: op.hlc.parse::<Hlc>().unwrap_or_default().bounded(now_ms),
+            client: self.client,
+            next_version: writing.head.version + 1,
+        };
+        match incoming.decide(stands.as_ref()) {
+            Decision::Apply(next) => {
+                let version = self.write(op, &next, is_there)?;
+                Ok(Performed::of(Outcome::done(Recorded::Applied, version)))
+            }
+            Decision::Merge { next, resolved } => {
+                if let Some(next) = &next {
+                    self.write(op, next, is_there)?;
+                }
+                let stands = next.or(stands);
+                self.merged(op, &incoming.clock.to_string(), stands, resolved)
+            }
+            Decision::Conflict => Ok(Performed {
+                outcome: Err(Verdict::Conflict),
+                record: stands.map(|stands| on_wire(op, &stands)).transpose()?,
+                resolved: Vec::new(),
             }),
-            Some(doc) if PUSH_BYTES_MAX < doc.len() => Ok(Outcome::rejected(code::TOO_LARGE)),
-            Some(doc) => self.write(op, Some(&doc)),
+            Decision::NeedFull => Ok(Performed::of(Outcome::need_full())),
+            Decision::TooLarge => Ok(Performed::refused(code::TOO_LARGE)),
         }
     }
 
-    fn write(&mut self, op: &Op, doc: Option<&str>) -> rusqlite::Result<Outcome> {
-        let version = self.sequence.next();
-        self.records.write(op, doc, version)?;
-        Ok(Outcome {
-            recorded: Recorded::Applied,
-            version: Some(version),
-            code: None,
+    fn write(&mut self, op: &Op, next: &Stored, is_there: bool) -> Result<u64, ApplyError> {
+        let writing = self.spaces.get_mut(&op.space);
+        let writing = writing.ok_or(ApplyError::ForeignSpace)?;
+        let is_new = writing.head.version < next.version;
+        // A tombstone that was forgotten is not remembered for being said again.
+        if is_new || is_there {
+            let space = &writing.space.stored;
+            records::write(self.connection, space, op, next, self.now_ms)?;
+        }
+        writing.head.version = writing.head.version.max(next.version);
+        Ok(next.version)
+    }
+
+    fn merged(
+        &self,
+        op: &Op,
+        hlc: &str,
+        stands: Option<Stored>,
+        resolved: Vec<Resolution>,
+    ) -> Result<Performed, ApplyError> {
+        let Some(stands) = stands else {
+            return Ok(Performed::of(Outcome::need_full()));
+        };
+        let space = self
+            .grant
+            .space(&op.space)
+            .ok_or(ApplyError::ForeignSpace)?;
+        let author = Author {
+            subject: self.grant.subject(),
+            client: self.client,
+            hlc,
+            now_ms: self.now_ms,
+        };
+        let (stored, version) = (&space.stored, stands.version);
+        audit::record(self.connection, stored, op, &author, version, &resolved)?;
+        let resolved = resolved.into_iter().map(records::resolved_on_wire);
+        Ok(Performed {
+            outcome: Ok(Outcome::done(Recorded::Merged, version)),
+            record: Some(on_wire(op, &stands)?),
+            resolved: resolved.collect::<rusqlite::Result<_>>()?,
         })
     }
 }
 
-fn answer(op: String, outcome: Outcome, verdict: Verdict) -> VerdictEntry {
+fn told(op: String, verdict: Verdict, outcome: Outcome) -> VerdictEntry {
     let message = outcome.code.as_deref().map(explain).map(str::to_owned);
     VerdictEntry {
         version: outcome.version,
@@ -149,6 +278,7 @@ fn explain(recorded: &str) -> &'static str {
     match recorded {
         code::TOO_LARGE => "the record would become larger than the limit",
         code::UNKNOWN_TABLE => "the server keeps no such table",
+        code::READ_ONLY => "the space may be read and not changed",
         _ => "the operation was refused",
     }
 }

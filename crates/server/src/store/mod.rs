@@ -1,9 +1,14 @@
-//! The SQLite store: opening it, and applying pushes ([`apply_push`]).
+//! The SQLite store: opening it, and what is done with it: applying pushes ([`apply_push`]). Nothing
+//! here knows HTTP, a clock or threads: time is a parameter, and whoever calls holds the connection.
 
 mod apply;
+mod audit;
+mod document;
+mod fields;
+mod marks;
 mod operations;
-mod patch;
 mod records;
+mod resolve;
 mod spaces;
 
 use std::path::Path;
@@ -11,18 +16,19 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-pub use apply::{ApplyError, apply_push};
-pub use spaces::own_space;
+pub use apply::{ApplyError, Pushed, apply_push};
+
+use crate::random::{RandomError, random_bytes, random_id};
 
 /// The oldest SQLite that keeps every committed write in WAL mode (F44).
 pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
 /// The version of [`SCHEMA`], kept in `PRAGMA user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// Prepared statements that are kept: more than the store has.
-const STATEMENTS_MAX: usize = 32;
+const STATEMENTS_MAX: usize = 64;
 
 /// What a server is, in its database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +37,34 @@ pub struct Identity {
     pub epoch: String,
     /// This start of the server.
     pub boot: String,
+}
+
+/// What a start of the server brings along: random texts and bytes, and the time.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Names the database's history, if it is new.
+    pub epoch: String,
+    /// Names this start.
+    pub boot: String,
+    /// Signs cursors, if the database is new.
+    pub secret: [u8; 32],
+    /// The wall clock, in milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+impl Start {
+    /// With random names.
+    ///
+    /// # Errors
+    /// [`RandomError`] when the operating system has no random bytes.
+    pub fn random(now_ms: i64) -> Result<Self, RandomError> {
+        Ok(Self {
+            epoch: random_id()?,
+            boot: random_id()?,
+            secret: random_bytes()?,
+            now_ms,
+        })
+    }
 }
 
 /// The store could not be opened.
@@ -48,6 +82,12 @@ pub enum OpenError {
         /// The database's format.
         found: i64,
     },
+    /// The database was written before the first release.
+    #[error("the database has format {found}, of before the first release; begin with a new one")]
+    OldSchema {
+        /// The database's format.
+        found: i64,
+    },
     /// The database does not take the write-ahead log, for example on a network file system.
     #[error("the database cannot use a write-ahead log (journal mode: {mode})")]
     NoWal {
@@ -59,22 +99,30 @@ pub enum OpenError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Opens the database at `path`, makes it if there is none, and records this start as `boot`.
-/// `epoch` names the database if it is new. `now_ms` is the wall clock.
+/// Opens the database at `path`, makes it if there is none, and records this start.
 ///
 /// # Errors
 /// [`OpenError`] says what is wrong with the database or the SQLite library.
 pub fn open(
     path: &Path,
     busy_timeout: Duration,
-    epoch: &str,
-    boot: &str,
-    now_ms: i64,
+    start: &Start,
 ) -> Result<(Connection, Identity), OpenError> {
     check_version(rusqlite::version_number())?;
     let mut connection = Connection::open(path)?;
     prepare(&connection, busy_timeout)?;
-    let identity = identify(&mut connection, epoch, boot, now_ms)?;
+    let identity = restart(&mut connection, start)?;
+    Ok((connection, identity))
+}
+
+/// Makes a database in memory, for simulations and tests.
+///
+/// # Errors
+/// SQLite refused.
+pub fn open_in_memory(start: &Start) -> Result<(Connection, Identity), OpenError> {
+    let mut connection = Connection::open_in_memory()?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    let identity = restart(&mut connection, start)?;
     Ok((connection, identity))
 }
 
@@ -100,12 +148,12 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> Result<(), OpenEr
     Ok(())
 }
 
-fn identify(
-    connection: &mut Connection,
-    epoch: &str,
-    boot: &str,
-    now_ms: i64,
-) -> Result<Identity, OpenError> {
+/// Begins a start of the server on a database that is open: every start names itself, so that a
+/// cursor tells by whom it was given.
+///
+/// # Errors
+/// The database is of another format, or SQLite refused.
+pub fn restart(connection: &mut Connection, start: &Start) -> Result<Identity, OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
@@ -114,6 +162,7 @@ fn identify(
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         SCHEMA_VERSION => {}
+        found if found < SCHEMA_VERSION => return Err(OpenError::OldSchema { found }),
         found => return Err(OpenError::NewerSchema { found }),
     }
     let known: Option<String> = transaction
@@ -124,17 +173,20 @@ fn identify(
     let epoch = if let Some(known) = known {
         known
     } else {
-        transaction.execute("INSERT INTO server (id, epoch) VALUES (1, ?1)", [epoch])?;
-        epoch.to_owned()
+        transaction.execute(
+            "INSERT INTO server (id, epoch, secret) VALUES (1, ?1, ?2)",
+            (&start.epoch, start.secret),
+        )?;
+        start.epoch.clone()
     };
     transaction.execute(
         "INSERT INTO boots (boot, started_at) VALUES (?1, ?2)",
-        (boot, now_ms),
+        (&start.boot, start.now_ms),
     )?;
     transaction.commit()?;
     Ok(Identity {
         epoch,
-        boot: boot.to_owned(),
+        boot: start.boot.clone(),
     })
 }
 
@@ -151,12 +203,21 @@ mod tests {
         ));
     }
 
+    fn start(epoch: &str, boot: &str) -> Start {
+        Start {
+            epoch: epoch.to_owned(),
+            boot: boot.to_owned(),
+            secret: [7; 32],
+            now_ms: 1,
+        }
+    }
+
     #[test]
     fn the_epoch_stays_and_each_start_is_recorded() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("a.db");
-        let (_, first) = open(&path, Duration::ZERO, "e1", "b1", 1)?;
-        let (connection, second) = open(&path, Duration::ZERO, "e2", "b2", 2)?;
+        let (_, first) = open(&path, Duration::ZERO, &start("e1", "b1"))?;
+        let (connection, second) = open(&path, Duration::ZERO, &start("e2", "b2"))?;
         assert_eq!((first.epoch.as_str(), first.boot.as_str()), ("e1", "b1"));
         assert_eq!((second.epoch.as_str(), second.boot.as_str()), ("e1", "b2"));
         let boots: i64 =
@@ -166,14 +227,20 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_a_later_format_is_refused() -> Result<(), Box<dyn std::error::Error>> {
+    fn a_database_of_another_format_is_refused() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("a.db");
-        let (connection, _) = open(&path, Duration::ZERO, "e1", "b1", 1)?;
-        connection.pragma_update(None, "user_version", 99)?;
-        drop(connection);
-        let again = open(&path, Duration::ZERO, "e1", "b2", 2);
-        assert!(matches!(again, Err(OpenError::NewerSchema { found: 99 })));
+        let (connection, _) = open(&path, Duration::ZERO, &start("e1", "b1"))?;
+        let open_as = |format: i64| -> Result<_, OpenError> {
+            connection.pragma_update(None, "user_version", format)?;
+            open(&path, Duration::ZERO, &start("e1", "b2"))
+        };
+        assert!(matches!(
+            open_as(99),
+            Err(OpenError::NewerSchema { found: 99 })
+        ));
+        assert!(matches!(open_as(1), Err(OpenError::OldSchema { found: 1 })));
+        assert!(open_as(SCHEMA_VERSION).is_ok());
         Ok(())
     }
 }

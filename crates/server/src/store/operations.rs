@@ -4,10 +4,12 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 use rusqlite::{Connection, OptionalExtension, ToSql};
 use tidesync_protocol::wire::Verdict;
 
-/// The outcomes that are recorded. `retry` never is: the same operation may succeed later.
+/// The outcomes that are recorded. `retry` never is: the same operation may succeed later. Nor is
+/// `conflict`: nothing was done, and the client goes on under a new id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recorded {
     Applied,
+    Merged,
     NeedFull,
     Rejected,
 }
@@ -16,6 +18,7 @@ impl Recorded {
     fn text(self) -> &'static str {
         match self {
             Self::Applied => "applied",
+            Self::Merged => "merged",
             Self::NeedFull => "need-full",
             Self::Rejected => "rejected",
         }
@@ -25,6 +28,7 @@ impl Recorded {
     pub(super) fn verdict(self) -> Verdict {
         match self {
             Self::Applied => Verdict::Applied,
+            Self::Merged => Verdict::Merged,
             Self::NeedFull => Verdict::NeedFull,
             Self::Rejected => Verdict::Rejected,
         }
@@ -33,7 +37,7 @@ impl Recorded {
     /// What every later arrival is told.
     pub(super) fn verdict_again(self) -> Verdict {
         match self {
-            Self::Applied => Verdict::Duplicate,
+            Self::Applied | Self::Merged => Verdict::Duplicate,
             Self::NeedFull => Verdict::NeedFull,
             Self::Rejected => Verdict::Rejected,
         }
@@ -50,6 +54,7 @@ impl FromSql for Recorded {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value.as_str()? {
             "applied" => Ok(Self::Applied),
+            "merged" => Ok(Self::Merged),
             "need-full" => Ok(Self::NeedFull),
             "rejected" => Ok(Self::Rejected),
             _ => Err(FromSqlError::InvalidType),
@@ -66,6 +71,22 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    pub(super) fn done(recorded: Recorded, version: u64) -> Self {
+        Self {
+            recorded,
+            version: Some(version),
+            code: None,
+        }
+    }
+
+    pub(super) fn need_full() -> Self {
+        Self {
+            recorded: Recorded::NeedFull,
+            version: None,
+            code: None,
+        }
+    }
+
     pub(super) fn rejected(code: &str) -> Self {
         Self {
             recorded: Recorded::Rejected,

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tidesync_server::access::Access;
 use tidesync_server::config::{Config, Limits, TokenConfig};
 use tidesync_server::http::Tokens;
 use tidesync_server::{ServeError, Server};
@@ -93,8 +94,18 @@ pub(crate) fn serve(config: Config) -> Running {
 impl Running {
     /// A bearer token's header value for `user`.
     pub(crate) fn bearer(&self, user: &str) -> String {
+        self.bearer_of(user, &[])
+    }
+
+    /// The same with spaces besides the user's own.
+    pub(crate) fn bearer_of(&self, user: &str, spaces: &[(&str, Access)]) -> String {
         let hour = Duration::from_secs(3_600);
-        let signed = self.tokens.sign(user, SystemTime::now(), hour);
+        let spaces = spaces
+            .iter()
+            .map(|&(name, access)| (name.to_owned(), access));
+        let signed = self
+            .tokens
+            .sign(user, spaces.collect(), SystemTime::now(), hour);
         format!("Bearer {}", signed.expect("a token").0)
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tidesync_protocol::hash::{Content, FieldHasher, PUBLIC_KEY, hash_text, op_hash};
+use tidesync_protocol::hlc::Hlc;
 use tidesync_protocol::wire::{OpKind, PROTOCOL};
 
 /// A client id made of one letter.
@@ -24,6 +25,19 @@ pub(crate) fn patch(op: &str, rid: &str, set: &Value, unset: &[&str]) -> Value {
 /// A delete in the table `files`.
 pub(crate) fn delete(op: &str, rid: &str) -> Value {
     sealed(json!({ "op": op, "table": "files", "rid": rid, "kind": "delete" }))
+}
+
+/// The same operation on a version of its record, at a time in milliseconds since 1970.
+pub(crate) fn on(base: u64, at_ms: u64, mut op: Value) -> Value {
+    op["base"] = json!(base);
+    op["hlc"] = json!(Hlc::at(at_ms).to_string());
+    sealed(op)
+}
+
+/// The same operation, resolved in this way where it meets a conflict.
+pub(crate) fn resolved_by(on_conflict: &str, mut op: Value) -> Value {
+    op["onConflict"] = json!(on_conflict);
+    op
 }
 
 /// `op` with what it lacks of the common parts, and with the hash of its content.
