@@ -10,4 +10,4 @@ mod input;
 mod tests;
 
 pub(crate) use effect::Effects;
-pub(crate) use input::read_input;
+pub(crate) use input::{read_input, read_names};

@@ -3,11 +3,11 @@
 use std::{cell::RefCell, panic};
 
 use js_sys::Function;
-use tidesync_engine::{Config, Engine, interface::Now};
+use tidesync_engine::{Config, Engine, RecordState, interface::Now};
 use tidesync_protocol::json::ObjectWriter;
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
-use crate::codec::{Effects, read_input};
+use crate::codec::{Effects, read_input, read_names};
 
 thread_local! {
     static ON_PANIC: RefCell<Option<Function>> = const { RefCell::new(None) };
@@ -89,6 +89,25 @@ impl Session {
     #[wasm_bindgen(js_name = takeBytes)]
     pub fn take_bytes(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
+    }
+
+    /// How far records are on their way: `["<table>","<local text form>",…]` in, and out a word for
+    /// each, with commas between them; no word before the database was read.
+    ///
+    /// # Errors
+    /// When `names` is not of its form, which is a defect of the caller.
+    #[wasm_bindgen(js_name = recordStates)]
+    pub fn record_states(&self, names: &str) -> Result<String, JsError> {
+        let names = read_names(names).map_err(|_| JsError::new("not names of records"))?;
+        let mut states = String::new();
+        for (at, (table, lid)) in names.iter().enumerate() {
+            if at > 0 {
+                states.push(',');
+            }
+            let state = self.engine.record_state(table, lid);
+            states.push_str(state.map_or("", RecordState::name));
+        }
+        Ok(states)
     }
 
     fn turn(&mut self, now: Now, effects: &str) -> String {

@@ -171,12 +171,16 @@ impl Effects {
                 op,
                 state,
                 notice,
+                user,
+                base,
                 text,
                 remote,
             } => tagged("putHeld")
                 .text("op", op)
                 .json("state", &self.beside(state))
                 .json("notice", &held_notice(notice))
+                .text("user", user)
+                .whole("base", *base)
                 .json("text", &or_null(text.as_ref().map(written_text)))
                 .optional("remote", remote.as_deref())
                 .finish(),

@@ -24,6 +24,21 @@ pub(crate) fn read_input(text: &str, bytes: &[u8]) -> Found<Input> {
     found.input(&kind)
 }
 
+/// Reads the names of records: of each its table and its local text form.
+///
+/// # Errors
+/// Where the text is no list of them.
+pub(crate) fn read_names(text: &str) -> Found<Vec<(String, String)>> {
+    let mut json = JsonReader::new(text);
+    let mut texts = list(&mut json, &mut required)?.into_iter();
+    json.end()?;
+    let mut names = Vec::new();
+    while let Some(table) = texts.next() {
+        names.push((table, texts.next().ok_or(WRONG)?));
+    }
+    Ok(names)
+}
+
 /// An input that is not of its form is a defect of the shell, which needs no more than to know that.
 const WRONG: ValueError = ValueError::NotJson { at: 0 };
 

@@ -11,7 +11,7 @@ use tidesync_engine::interface::{
     TransportFailure, Write,
 };
 
-use super::{Effects, read_input};
+use super::{Effects, read_input, read_names};
 use traces::{put_back, take_out};
 
 #[path = "../../tests/traces/mod.rs"]
@@ -118,6 +118,20 @@ fn refuses_what_is_no_input() {
         r#"{"type":"prepared","task":1,"outcome":{"Ok":{"bytes":[9,0],"values":[],"pages":[]}}}"#,
     ] {
         assert!(read_input(text, b"12345678").is_err(), "{text}");
+    }
+}
+
+#[test]
+fn reads_names_of_records() {
+    assert_eq!(read_names("[]"), Ok(Vec::new()));
+    let names = vec![(name(), "n1".to_owned()), ("b".to_owned(), String::new())];
+    let texts: Vec<&str> = names
+        .iter()
+        .flat_map(|(table, lid)| [&**table, lid])
+        .collect();
+    assert_eq!(read_names(&Value::from(texts).to_string()), Ok(names));
+    for text in ["", "{}", r#"["a"]"#, r#"["a",1]"#, r#"["a","b"]]"#] {
+        assert!(read_names(text).is_err(), "{text}");
     }
 }
 
@@ -552,6 +566,8 @@ fn put_held(text: Option<Text>, remote: Option<String>) -> Write {
             message: name(),
             at_ms: 8,
         },
+        user: name(),
+        base: 9,
         text,
         remote,
     }

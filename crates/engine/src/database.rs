@@ -126,7 +126,7 @@ impl Database {
     }
 
     /// What stands for the records that a row removes without naming them; no key has its text.
-    fn wide_id(&self, table: &str) -> Id {
+    pub(crate) fn wide_id(&self, table: &str) -> Id {
         self.id(table, "")
     }
 
@@ -450,12 +450,10 @@ impl Change {
         now: Now,
         delete: bool,
     ) {
-        let place = usize::try_from(owner).unwrap_or(usize::MAX);
-        let owner = database.meta.owners.get(place);
         self.records.push(Write::AppendLog {
             table: table.to_owned(),
             lid: lid.to_owned(),
-            user: owner.map(|owner| owner.user.clone()).unwrap_or_default(),
+            user: database.meta.user_of(owner).to_owned(),
             at_ms: now.wall_ms,
             delete,
         });
@@ -487,6 +485,8 @@ impl Change {
                 op: held.op.clone(),
                 state: held.encode(),
                 notice: notice.clone(),
+                user: database.meta.user_of(held.owner).to_owned(),
+                base: held.base,
                 text: text.take(),
                 remote: held.remote.clone(),
             });

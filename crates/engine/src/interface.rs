@@ -650,6 +650,10 @@ pub enum Write {
         state: Vec<u8>,
         /// For people and for `exportPending`: table, record, code and message.
         notice: HeldNotice,
+        /// Whose change it is.
+        user: String,
+        /// The version that it was made on; 0 for none.
+        base: u64,
         /// The operation's text, where it has one.
         text: Option<Text>,
         /// The server's record, where that stands against it, as JSON.

@@ -235,6 +235,12 @@ impl Meta {
         self.owners.get(usize::try_from(self.owner?).ok()?)
     }
 
+    /// The user at a place among the owners.
+    pub(crate) fn user_of(&self, owner: u32) -> &str {
+        let place = usize::try_from(owner).unwrap_or(usize::MAX);
+        self.owners.get(place).map_or("", |owner| &owner.user)
+    }
+
     /// The key of the field hashes.
     pub(crate) fn hash_key(&self) -> [u8; 16] {
         from_hex(&self.key).unwrap_or_default()

@@ -65,12 +65,12 @@ impl Decision {
         change.released.push(self.held.op.clone());
         change
             .history
-            .extend(remote.map(|remote| self.history(remote, now)));
+            .extend(remote.map(|remote| self.history(database, remote, now)));
         change.tails = tails(database, std::iter::once(self.held.table.clone()));
         (change, asks)
     }
 
-    fn history(&self, remote: &Remote, now: Now) -> String {
+    fn history(&self, database: &Database, remote: &Remote, now: Now) -> String {
         let took = match &self.choice {
             Choice::Local => "local",
             Choice::Remote => "remote",
@@ -78,6 +78,7 @@ impl Decision {
         };
         let mut entry = ObjectWriter::default();
         entry.whole("at", now.wall_ms);
+        entry.text("user", database.meta.user_of(self.held.owner));
         entry.text("table", &self.held.table);
         entry.text("lid", &self.held.lid);
         entry.text("by", self.by);

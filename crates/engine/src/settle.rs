@@ -139,7 +139,10 @@ impl Settling {
                 Fate::Done { version } => confirm(&mut change, database, &batch, op, version),
                 Fate::Merged { record, resolved } => {
                     change.release(database, batch.owner, &op.table, &op.lid);
-                    change.history.extend(history(op, &record, resolved, now));
+                    let user = database.meta.user_of(batch.owner);
+                    change
+                        .history
+                        .extend(history((user, op), &record, resolved, now));
                     change.merged.push(record);
                 }
                 Fate::Full => send_whole(&mut change, database, &batch, op, now),
@@ -222,10 +225,16 @@ fn send_whole(change: &mut Change, database: &Database, batch: &Batch, op: &Stag
 }
 
 /// What is told of fields that the server resolved without asking.
-fn history(op: &StagedOp, record: &Remote, resolved: Option<String>, now: Now) -> Option<String> {
+fn history(
+    (user, op): (&str, &StagedOp),
+    record: &Remote,
+    resolved: Option<String>,
+    now: Now,
+) -> Option<String> {
     let resolved = resolved?;
     let mut entry = ObjectWriter::default();
     entry.whole("at", now.wall_ms);
+    entry.text("user", user);
     entry.text("table", &op.table);
     entry.text("lid", &op.lid);
     entry.text("by", "server");

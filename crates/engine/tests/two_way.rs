@@ -652,6 +652,19 @@ fn a_record_is_synced_only_by_the_servers_word() {
 }
 
 #[test]
+fn a_range_that_is_removed_may_hold_any_record() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", "1");
+    world.run(10_000);
+    let state = |world: &World| world.engine.record_state("files", "sa");
+    assert_eq!(state(&world), Some(RecordState::Synced));
+    world.write("files", Row::default().clear());
+    assert_eq!(state(&world), Some(RecordState::Pending));
+    world.run(10_000);
+    assert_eq!(state(&world), Some(RecordState::Synced));
+}
+
+#[test]
 fn a_closed_stream_is_opened_again_and_what_it_missed_comes_with_it() {
     let mut world = World::started(&["files"]);
     let task = world.stream.take().expect("a stream");

@@ -348,6 +348,8 @@ export interface PutHeld {
     readonly message: string
     readonly at_ms: number
   }
+  readonly user: string
+  readonly base: number
   readonly text: Text | null
   readonly remote: string | null
 }

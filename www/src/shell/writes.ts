@@ -167,11 +167,11 @@ class Planning {
     }
   }
 
-  #heldRow({ state, notice, text, remote }: PutHeld): object {
+  #heldRow({ state, notice, user, base, text, remote }: PutHeld): object {
     const { table, lid, code, message, at_ms: at } = notice
     return {
       state: cut(this.#bytes, state),
-      ...{ table, lid, code, message, at },
+      ...{ table, lid, code, message, at, user, base },
       ...(text === null ? {} : { text: this.#text(text) }),
       ...(remote === null ? {} : { remote }),
     }

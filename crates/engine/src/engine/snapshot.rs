@@ -1,5 +1,6 @@
 //! The status.
 
+use crate::database::Database;
 use crate::index::Waiting;
 use crate::interface::Now;
 use crate::schedule::TimerReason;
@@ -52,7 +53,7 @@ impl Engine {
         let held = self
             .own_held()
             .find(|held| held.lid == lid && held.table == table);
-        let state = match (database.own.progress(database.id(table, lid)), held) {
+        let state = match (progress_of(database, table, lid), held) {
             (Waiting::Captured, _) => RecordState::Pending,
             (Waiting::Staged, _) => RecordState::Staged,
             (Waiting::No, Some(held)) if held.remote.is_some() => RecordState::Conflict,
@@ -136,5 +137,13 @@ impl Engine {
             done: run.looked_at,
             total,
         })
+    }
+}
+
+/// A range that was removed may hold the record, so that counts as a change of it.
+fn progress_of(database: &Database, table: &str, lid: &str) -> Waiting {
+    match database.own.progress(database.wide_id(table)) {
+        Waiting::Captured => Waiting::Captured,
+        Waiting::Staged | Waiting::No => database.own.progress(database.id(table, lid)),
     }
 }

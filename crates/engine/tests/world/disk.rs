@@ -63,12 +63,11 @@ impl Row {
         self
     }
 
+    /// What is told of the row; a range has no name.
     pub fn lids(&self) -> Vec<String> {
-        let lids = self.ops.iter().filter_map(|op| match op {
-            Op::Put(lid, _) | Op::PutRef(lid, _) | Op::PutOdd(lid) | Op::Delete(lid) => {
-                Some(lid.clone())
-            }
-            Op::Range(..) | Op::Clear => None,
+        let lids = self.ops.iter().map(|op| match op {
+            Op::Put(lid, _) | Op::PutRef(lid, _) | Op::PutOdd(lid) | Op::Delete(lid) => lid.clone(),
+            Op::Range(..) | Op::Clear => String::new(),
         });
         lids.collect()
     }
