@@ -67,12 +67,12 @@ const MODULE_RULES = [
   },
   {
     from: /^www\/src\/capture\//,
-    not: /^www\/src\/(?!capture\/|error|key|value|canonical|base64url|events|.*\.test\.)/,
+    not: /^www\/src\/(?!capture\/|error|key|values\/|canonical|base64url|events|.*\.test\.)/,
     why: 'capture works before, without and after the engine',
   },
   {
-    from: /^www\/src\/(error|key|value|canonical|base64url|events)\.ts$/,
-    not: /^www\/src\/(?!error|key|value|canonical|base64url|events|capture\/)/,
+    from: /^www\/src\/(values\/|(error|key|canonical|base64url|events)\.ts$)/,
+    not: /^www\/src\/(?!error|key|values\/|canonical|base64url|events|capture\/)/,
     why: 'the codecs know nothing of synchronisation',
   },
   {

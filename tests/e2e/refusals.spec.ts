@@ -34,8 +34,7 @@ test.describe('a record that cannot be synced is held, and the 99 others arrive'
   })
 
   const values: [string, string, () => unknown][] = [
-    ['a Blob', 'unsupported-type', () => new Blob(['x'])],
-    ['an object that holds itself', 'cyclic', () => cycle()],
+    ['a list of files', 'unsupported-type', () => new DataTransfer().files],
     ['65 levels', 'too-deep', () => nested(65)],
   ]
 
@@ -54,7 +53,7 @@ test.describe('a record that cannot be synced is held, and the 99 others arrive'
           await m.write(...good.slice(0, 50), put, ...good.slice(50))
           await m.until({ pending: 0, phase: 'idle' })
         },
-        { make: make.toString(), helpers: `${cycle};${nested}` },
+        { make: make.toString(), helpers: nested.toString() },
       )
 
       const docs = await world.server.docs(USER, 'notes')
@@ -172,12 +171,6 @@ function heldRows(app: import('../support/e2e').App): Promise<Held[]> {
       return { table, lid, code, message }
     })
   })
-}
-
-function cycle(): unknown {
-  const self: Record<string, unknown> = {}
-  self.self = self
-  return self
 }
 
 function nested(levels: number): unknown {

@@ -4,6 +4,7 @@
 //! Pure: no clock, no randomness, no input or output.
 
 mod base64url;
+pub mod blob;
 pub mod canonical;
 pub mod check;
 mod decimal;
@@ -13,6 +14,7 @@ pub mod json;
 pub mod key;
 pub mod merge;
 mod number;
+mod objects;
 mod scan;
 pub mod sort;
 mod tag;

@@ -15,6 +15,8 @@ pub(crate) struct Scanner<'a> {
     at: usize,
     out: Vec<u8>,
     members: Vec<Member>,
+    /// Within the form of a value with cycles: one more than the highest object that was referred to.
+    pub(crate) references: Option<u32>,
 }
 
 /// Where in `out` a member of an object stands: its name (after its length) and its end.
@@ -51,6 +53,7 @@ impl<'a> Scanner<'a> {
             at: 0,
             out,
             members: Vec::new(),
+            references: None,
         }
     }
 
@@ -147,6 +150,11 @@ impl<'a> Scanner<'a> {
     /// The canonical bytes that were written from `start` on.
     pub(crate) fn written(&self, start: usize) -> &[u8] {
         self.out.get(start..).unwrap_or_default()
+    }
+
+    /// How many canonical bytes there are.
+    pub(crate) fn written_len(&self) -> usize {
+        self.out.len()
     }
 
     /// The text of a string that was written.

@@ -21,6 +21,16 @@ pub(crate) enum Tag {
     Sparse,
     Object,
     Array,
+    RegExp,
+    Error,
+    Exception,
+    Box,
+    Geometry,
+    Image,
+    Blob,
+    File,
+    Graph,
+    Reference,
 }
 
 impl Tag {
@@ -38,6 +48,16 @@ impl Tag {
             "~sparse" => Self::Sparse,
             "~obj" => Self::Object,
             "~array" => Self::Array,
+            "~regexp" => Self::RegExp,
+            "~error" => Self::Error,
+            "~exception" => Self::Exception,
+            "~box" => Self::Box,
+            "~geometry" => Self::Geometry,
+            "~image" => Self::Image,
+            "~blob" => Self::Blob,
+            "~file" => Self::File,
+            "~graph" => Self::Graph,
+            "~ref" => Self::Reference,
             _ => return None,
         };
         Some(tag)
@@ -85,7 +105,7 @@ impl Scanner<'_> {
             Tag::Map => self.rest(1, |scanner| scanner.map_entry(depth)),
             Tag::Set => self.rest(1, |scanner| scanner.value(depth)),
             Tag::Buffer => {
-                self.bytes(1)?;
+                self.bytes(|_| true)?;
                 self.last(2)
             }
             Tag::View => self.tagged_view(),
@@ -93,15 +113,28 @@ impl Scanner<'_> {
             Tag::Sparse => self.tagged_sparse(depth),
             Tag::Object => self.tagged_object(depth),
             Tag::Array => self.tagged_array(depth),
+            Tag::RegExp => self.tagged_regexp(depth),
+            Tag::Error => self.tagged_error(depth),
+            Tag::Exception => self.tagged_exception(depth),
+            Tag::Box => self.tagged_box(depth),
+            Tag::Geometry => self.tagged_geometry(),
+            Tag::Image => self.tagged_image(),
+            Tag::Blob => {
+                self.blob()?;
+                self.last(4)
+            }
+            Tag::File => self.tagged_file(),
+            Tag::Graph => self.tagged_graph(depth),
+            Tag::Reference => self.tagged_reference(),
         }
     }
 
-    fn bad_tag(&self) -> ValueError {
+    pub(crate) fn bad_tag(&self) -> ValueError {
         ValueError::Tag { at: self.at() }
     }
 
     /// Reads the comma before an element that must be there.
-    fn next(&mut self) -> Result<(), ValueError> {
+    pub(crate) fn next(&mut self) -> Result<(), ValueError> {
         if self.more(b']')? {
             Ok(())
         } else {
@@ -110,7 +143,7 @@ impl Scanner<'_> {
     }
 
     /// Reads the closing bracket that must be there.
-    fn last(&mut self, count: usize) -> Result<usize, ValueError> {
+    pub(crate) fn last(&mut self, count: usize) -> Result<usize, ValueError> {
         if self.more(b']')? {
             Err(self.bad_tag())
         } else {
@@ -119,7 +152,7 @@ impl Scanner<'_> {
     }
 
     /// Reads all elements that are left, after `count`.
-    fn rest(
+    pub(crate) fn rest(
         &mut self,
         mut count: usize,
         mut element: impl FnMut(&mut Self) -> Result<(), ValueError>,
@@ -131,7 +164,7 @@ impl Scanner<'_> {
         Ok(count)
     }
 
-    fn next_text(&mut self) -> Result<Written, ValueError> {
+    pub(crate) fn next_text(&mut self) -> Result<Written, ValueError> {
         self.next()?;
         if self.peek() == Some(b'"') {
             self.string()
@@ -140,7 +173,7 @@ impl Scanner<'_> {
         }
     }
 
-    fn text_where(&mut self, valid: impl Fn(&str) -> bool) -> Result<(), ValueError> {
+    pub(crate) fn text_where(&mut self, valid: impl Fn(&str) -> bool) -> Result<(), ValueError> {
         let text = self.next_text()?;
         if valid(self.text_of(&text)) {
             Ok(())
@@ -149,14 +182,13 @@ impl Scanner<'_> {
         }
     }
 
-    fn bytes(&mut self, multiple_of: usize) -> Result<(), ValueError> {
-        self.text_where(|text| {
-            base64url::decoded_len(text.as_bytes()).is_some_and(|len| len % multiple_of == 0)
-        })
+    /// Reads bytes whose number is as `valid` says.
+    pub(crate) fn bytes(&mut self, valid: impl Fn(usize) -> bool) -> Result<(), ValueError> {
+        self.text_where(|text| base64url::decoded_len(text.as_bytes()).is_some_and(&valid))
     }
 
     /// Reads an integer from 0 to `max`.
-    fn integer(&mut self, max: u32) -> Result<u32, ValueError> {
+    pub(crate) fn integer(&mut self, max: u32) -> Result<u32, ValueError> {
         if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             return Err(self.bad_tag());
         }
@@ -174,17 +206,23 @@ impl Scanner<'_> {
             self.value(depth)?;
             return self.last(2);
         }
+        self.date_ms()?;
+        self.last(2)
+    }
+
+    /// Reads the milliseconds of a date.
+    pub(crate) fn date_ms(&mut self) -> Result<(), ValueError> {
         let ms = self.number()?;
         if ms.fract() != 0.0 || ms.abs() > DATE_MS_MAX as f64 {
             return Err(self.bad_tag());
         }
-        self.last(2)
+        Ok(())
     }
 
     fn tagged_view(&mut self) -> Result<usize, ValueError> {
         let view = self.next_text()?;
         let size = element_size(self.text_of(&view)).ok_or_else(|| self.bad_tag())?;
-        self.bytes(size)?;
+        self.bytes(|len| len % size == 0)?;
         self.last(3)
     }
 
@@ -233,7 +271,7 @@ impl Scanner<'_> {
     }
 
     /// Reads a name: a string, or a `~str` form.
-    fn name_units(&mut self, depth: usize) -> Result<Vec<u16>, ValueError> {
+    pub(crate) fn name_units(&mut self, depth: usize) -> Result<Vec<u16>, ValueError> {
         if self.peek() == Some(b'"') {
             let text = self.string()?;
             return Ok(self.text_of(&text).encode_utf16().collect());

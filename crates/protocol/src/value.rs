@@ -18,9 +18,28 @@
 //! | `["~sparse", length, [index, value], …, [name, value], …]` | an array with holes or with named properties |
 //! | `["~obj", [name, value], …]` | an object with a name that has lone surrogates |
 //! | `["~array", "~…", …]` | a plain array whose first element is a string that starts with `~` |
+//! | `["~regexp", source, flags]` | a regular expression |
+//! | `["~error", name, message, stack]`, `[…, cause]` | an error; `null` for a message or stack that it lacks |
+//! | `["~exception", name, message]` | a `DOMException` |
+//! | `["~box", value]` | an object that holds a number, string, truth value or `BigInt` |
+//! | `["~geometry", "DOMRect", "base64url"]` | a `DOMPoint`, `DOMRect`, `DOMQuad` or `DOMMatrix`, or one that is `ReadOnly`: its numbers as doubles, little-endian |
+//! | `["~image", "srgb", width, "base64url"]` | an `ImageData` with four bytes for each point |
+//! | `["~blob", type, size, "base64url"]` | a `Blob`, by the SHA-256 of its bytes |
+//! | `["~file", name, lastModified, type, size, "base64url"]` | a `File`, likewise |
+//! | `["~graph", object, …]` | a value with cycles: the first of the objects |
+//! | `["~ref", index]` | within `~graph`: one of its objects |
 //!
-//! Indexes ascend; names (strings or `~str` forms) follow them, in the order of their UTF-16
-//! units. A number of JSON must be finite and not −0. Names of an object are unique.
+//! Indexes of arrays ascend; names (strings or `~str` forms) follow them, in the order of their
+//! UTF-16 units. A number of JSON must be finite and not −0. Names of an object are unique. Texts of
+//! `~regexp`, `~error` and `~exception` may be `~str` forms. The bytes that `~blob` and `~file` name
+//! travel in a lane of their own (`blob` module).
+//!
+//! **Cycles.** A client writes `~graph` for a record that is within a cycle or is no plain object but
+//! holds one, and else for each field that holds one, so that the other fields are still fields. Its
+//! objects are the value itself and then each object that occurs more than once within it, in the
+//! order in which they are met: through the first object, names in the order of their UTF-16 units,
+//! then through the second, and so on. There identity is kept, and a long way through is no deep one. A
+//! value without a cycle has no `~graph`: an object that occurs twice in it is written twice.
 
 use crate::scan::Scanner;
 use crate::wire::{PUSH_BYTES_MAX, VALUE_DEPTH_MAX, code};

@@ -20,6 +20,9 @@ pub const PUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Deepest nesting of arrays and objects in a value.
 pub const VALUE_DEPTH_MAX: usize = 64;
 
+/// Most bytes of a blob that a value names.
+pub const BLOB_BYTES_MAX: u32 = 64 * 1024 * 1024;
+
 /// Most bytes of a record id in its text form.
 pub const RID_BYTES_MAX: usize = 1_024;
 
@@ -146,6 +149,9 @@ pub struct PullResponse {
     pub cursor: String,
     /// Whether there are more changes already.
     pub more: bool,
+    /// How many they are; 0 where the server does not count them.
+    #[serde(default)]
+    pub remaining: u64,
 }
 
 /// Who of two was kept in a field that both had changed.
@@ -283,13 +289,17 @@ impl Verdict {
     }
 }
 
-/// The error body of a whole-request refusal (400, 401, 403, 404, 413, 426, 429, 500, 503).
+/// The error body of a whole-request refusal (400, 401, 403, 404, 405, 409, 410, 413, 422, 426, 429,
+/// 500, 503).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// Why, for programs: see [`code`].
     pub code: String,
     /// Why and what to do, for people. Carries no user data.
     pub message: String,
+    /// [`code::EPOCH_CHANGED`]: the server's epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
 }
 
 /// The codes of refusals, of operations and of whole requests.
@@ -318,6 +328,8 @@ pub mod code {
     pub const TOO_LARGE: &str = "too-large";
     /// Too many requests for now.
     pub const RATE_LIMITED: &str = "rate-limited";
+    /// The server does not have all of a blob that the value names.
+    pub const BLOB_MISSING: &str = "blob-missing";
     /// The place that a cursor names is gone: pull from scratch.
     pub const CURSOR_EXPIRED: &str = "cursor-expired";
     /// The server was restored from an older copy: pull from scratch, and compare.

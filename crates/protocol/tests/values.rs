@@ -11,8 +11,10 @@ use tidesync_protocol::wire::{PUSH_BYTES_MAX, VALUE_DEPTH_MAX, code};
 #[serde(rename_all = "camelCase")]
 struct Vectors {
     values: Vec<Named>,
+    browser: Vec<Named>,
     same: Vec<(String, String)>,
     invalid: Vec<String>,
+    unsupported: Vec<String>,
     invalid_unseen: Vec<String>,
 }
 
@@ -25,6 +27,16 @@ struct Named {
 
 fn vectors() -> Vectors {
     serde_json::from_str(include_str!("../vectors/values.json")).expect("vectors")
+}
+
+fn all_values() -> Vec<Named> {
+    let Vectors {
+        mut values,
+        browser,
+        ..
+    } = vectors();
+    values.extend(browser);
+    values
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -41,9 +53,17 @@ fn every_vector_has_its_canonical_bytes() {
         name,
         wire,
         canonical: expected,
-    } in vectors().values
+    } in all_values()
     {
         assert_eq!(hex(&canonical(&wire)), expected, "{name}");
+    }
+}
+
+/// What a browser need not take is a form all the same.
+#[test]
+fn takes_what_not_every_browser_takes() {
+    for text in vectors().unsupported {
+        assert_eq!(check_value(text.as_bytes()), Ok(()), "{text}");
     }
 }
 
@@ -359,7 +379,7 @@ proptest! {
 
     #[test]
     fn no_cut_form_makes_it_panic(form in 0..200_usize, cut in any::<prop::sample::Index>()) {
-        let values = vectors().values;
+        let values = all_values();
         let wire = &values[form % values.len()].wire;
         let cut = wire.floor_char_boundary(cut.index(wire.len()));
         // What is left of a number or word may be one; of anything with an end it is none.

@@ -12,9 +12,12 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
 
-test.each(values.values)('$name: canonical bytes', ({ wire, canonical }) => {
-  expect(hex(canonicalBytes(wire))).toBe(canonical)
-})
+test.each([...values.values, ...values.browser])(
+  '$name: canonical bytes',
+  ({ wire, canonical }) => {
+    expect(hex(canonicalBytes(wire))).toBe(canonical)
+  },
+)
 
 test.each(values.same)('%j and %j are the same value', (one, other) => {
   expect(hex(canonicalBytes(one))).toBe(hex(canonicalBytes(other)))

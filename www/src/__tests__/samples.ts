@@ -20,6 +20,71 @@ export function nest(levels: number): unknown {
   return value
 }
 
+/** An error whose stack is the same wherever it is made. */
+function error(type: ErrorConstructor, message?: string, parts: object = {}): Error {
+  const made = message === undefined ? new type() : new type(message)
+  for (const [name, value] of Object.entries({ stack: undefined, ...parts })) {
+    const descriptor = { value, configurable: true, enumerable: false, writable: true }
+    Object.defineProperty(made, name, descriptor)
+  }
+  return made
+}
+
+function itself(value: object, name: string): object {
+  return Object.assign(value, { [name]: value })
+}
+
+function mapOfItself(): Map<unknown, unknown> {
+  const map = new Map()
+  return map.set(map, new Set([map]))
+}
+
+/** Nodes that know their neighbours, as the property `next` of the first shows. */
+export function ring(length: number): object {
+  const nodes = Array.from({ length }, (_, id): Record<string, unknown> => ({ id }))
+  nodes.forEach((node, index) => {
+    const next = nodes[(index + 1) % length] ?? node
+    node.next = next
+    next.before = node
+  })
+  return nodes[0] ?? {}
+}
+
+function tree(): object {
+  const root: Record<string, unknown> = { name: 'root' }
+  const when = new Date(1)
+  const leaf = { parent: root, when }
+  root.children = [leaf, { parent: root, when, like: leaf }]
+  return root
+}
+
+const ABC = new Blob(['abc'], { type: 'text/plain' })
+const NOTHING = new Blob([])
+const NOTE = new File(['abc'], 'notes/ä 🌊.txt', {
+  type: 'text/plain',
+  lastModified: 1700000000123,
+})
+const OLD = new File([], '', { lastModified: -1 })
+
+const ABC_HASH = 'ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0'
+const NOTHING_HASH = '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU'
+
+/** The hashes of the samples' Blobs and Files. */
+export const HASHES: ReadonlyMap<object, string> = new Map([
+  [ABC, ABC_HASH],
+  [NOTHING, NOTHING_HASH],
+  [NOTE, ABC_HASH],
+  [OLD, NOTHING_HASH],
+])
+
+/** Their bytes, by their hashes. */
+export const BLOBS: ReadonlyMap<string, Blob> = new Map([
+  [ABC_HASH, new Blob(['abc'])],
+  [NOTHING_HASH, new Blob([])],
+])
+
+const LONE = '\ud800'
+
 export const VALUES: Record<string, unknown> = {
   null: null,
   true: true,
@@ -106,6 +171,35 @@ export const VALUES: Record<string, unknown> = {
     list: ['~array', ['~undef'], sparse(2, { 1: new Map() })],
   },
   'deepest nesting': nest(64),
+  'regular expression': /a+\/(?<year>\d{4})/dgimsy,
+  'empty regular expression': /(?:)/,
+  'regular expression with a lone surrogate': new RegExp(LONE, 'u'),
+  error: error(Error, 'message', { stack: 'Error: message\n    at a place' }),
+  'error without a message': error(TypeError),
+  'error with a cause': error(RangeError, '', { cause: [undefined, { at: new Date(5) }] }),
+  'errors of every kind': [
+    error(EvalError as ErrorConstructor, '1'),
+    error(ReferenceError as ErrorConstructor, '2'),
+    error(SyntaxError as ErrorConstructor, '3'),
+    error(URIError as ErrorConstructor, 'lone \udfff'),
+  ],
+  'boxed number': Object(-0),
+  'boxed string': Object('x\ud800'),
+  'boxed boolean': Object(false),
+  'boxed bigint': Object(7n),
+  Blob: ABC,
+  'empty Blob': NOTHING,
+  File: NOTE,
+  'empty File': OLD,
+  'Blobs within': { photo: ABC, list: [NOTE, new Map([[NOTHING, ABC]])] },
+  'object that holds itself': itself({ name: 'a' }, 'self'),
+  'array that holds itself': itself([1], '0'),
+  'Map that holds itself': mapOfItself(),
+  'object that holds itself beside a lone surrogate': itself({ '\ud800': 1 }, 'self'),
+  'sparse array that holds itself': itself(sparse(2, {}), 'self'),
+  'ring in a record': ring(3),
+  'rings in fields': { id: 1, one: ring(1), plain: [1], two: [ring(2), /x/] },
+  'objects that occur more than once': tree(),
 }
 
 export const KEYS: Record<string, IDBValidKey> = {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { decodeKey, encodeKey } from '../key'
-import { decodeValue } from '../value'
+import { decodeValue } from '../values/decode'
 import { isEffect, isInput } from './forms'
 import { opHash } from './hashes'
 

@@ -12,10 +12,14 @@ export interface KeyVectors {
 
 export interface ValueVectors {
   values: { name: string; wire: string; canonical: string }[]
+  /** Of types that only browsers have. */
+  browser: { name: string; wire: string; canonical: string }[]
   /** Other spellings of the same value. */
   same: [string, string][]
   /** Not wire forms. */
   invalid: string[]
+  /** Wire forms of what a browser need not take. */
+  unsupported: string[]
   /** Not wire forms either, but `JSON.parse` does not tell. */
   invalidUnseen: string[]
 }

@@ -1,6 +1,6 @@
 /** Fixes keys and values at the moment of a call, as IndexedDB itself does. Nothing in here throws. */
 
-import { snapshotJson } from '../value'
+import { snapshotJson } from '../values/plain'
 import { Kind, MAX_VALUE_SIZE } from './row'
 
 /** A value as it was when it was written. */

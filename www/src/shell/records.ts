@@ -3,7 +3,7 @@
 import type { Change } from '../capture/commits'
 import { injectKey } from '../capture/snapshot'
 import { decodeKey } from '../key'
-import { decodeValue, reviveValue } from '../value'
+import { decodeValue, reviveValue } from '../values/decode'
 import type { TableKeys } from './connection'
 import type { PutRecord, RecordName } from './interface'
 import { StorageFailure } from './storage'

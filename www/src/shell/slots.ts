@@ -5,7 +5,8 @@
 
 import { Kind, type LoggedRange, type LogRow as StoredRow } from '../capture/row'
 import { encodeKey } from '../key'
-import { encodeValue, snapshotJson } from '../value'
+import { encodeValue } from '../values/encode'
+import { snapshotJson } from '../values/plain'
 import type { TableKeys } from './connection'
 import type { LogOp, LogRow, PreparedValue, RowUser, ScanRecord } from './interface'
 import { StorageFailure } from './storage'
