@@ -73,7 +73,7 @@ test('the user is switched with the prop', async ({ world }) => {
     await m.until({ userId: 'bob' })
     await m.putNote('of bob')
   })
-  await synced(app)
+  await world.stored(({ records }) => records.some(({ space }) => space === '~bob'))
   expect((await world.server.docs('bob', 'notes')).size).toBe(1)
 })
 
