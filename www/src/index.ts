@@ -16,7 +16,14 @@ export type {
 export { TidesyncError } from './error'
 export type { StorageEvent } from './events'
 export { storageEventManager } from './events'
-export type { HeldChange } from './held'
+export type { ResolvedConflict, ResolvedField } from './history'
+export type { IssueResolution, SyncIssue } from './issues'
+export type {
+  RecordOutcome,
+  RecordState,
+  RecordSync,
+  RecordSyncSnapshot,
+} from './record-sync'
 export {
   attach,
   configureCloudSync,
@@ -24,7 +31,11 @@ export {
   getAutoSyncStatus,
   initAutoSync,
   installTidesync,
-  listHeld,
+  listSyncHistory,
+  listSyncIssues,
+  recordSync,
+  resolveSyncIssue,
+  restore,
   setAutoSyncEnabled,
   stopAutoSync,
   subscribe,

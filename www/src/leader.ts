@@ -4,15 +4,13 @@ import { type CloudSyncOptions, engineConfig, type Logger } from './config'
 import { engineTrapped, loadEngine, onEnginePanic, type Session } from './engine-module'
 import type { EngineSource } from './engine-source'
 import { report } from './error'
-import type { Call, Input } from './shell/interface'
+import type { ToldState } from './record-sync'
+import type { Call, Input, RecordName } from './shell/interface'
 import { Shell } from './shell/shell'
 import type { SyncStatus } from './status'
-import type { CapturedHint } from './tabs'
+import type { CallRequest, CapturedHint } from './tabs'
 
 type LogLevel = Parameters<Logger>[0]
-
-/** A call without its number. */
-type Request = Call extends infer Each ? (Each extends Call ? Omit<Each, 'call'> : never) : never
 
 /** Panics after which the engine is not started again. */
 const STRIKES = 3
@@ -29,6 +27,8 @@ export interface LeaderStart {
 export interface LeaderEvents {
   status(status: Partial<SyncStatus>): void
   resolved(call: number, ok: boolean): void
+  /** The engine has done something: what {@link Leader.recordStates} gives may have changed. */
+  turned(): void
   log(level: LogLevel, message: string): void
   /** Another tab has raised the fence. */
   fenced(): void
@@ -85,7 +85,7 @@ export class Leader {
   }
 
   /** Asks for something that is answered by `resolved`; gives its number. */
-  call(request: Request): number {
+  call(request: CallRequest): number {
     const number = this.#nextCall
     const call: Call = { ...request, call: number }
     this.#nextCall += 1
@@ -96,6 +96,11 @@ export class Leader {
       this.tell(call)
     }
     return number
+  }
+
+  /** How far records are on their way; undefined where the engine does not know. */
+  recordStates(names: readonly RecordName[]): readonly ToldState['state'][] {
+    return this.#shell?.recordStates(names) ?? names.map(() => undefined)
   }
 
   /**
@@ -118,6 +123,7 @@ export class Leader {
       {
         status: (status) => this.#told(status),
         resolved: (call, ok) => this.#resolve(call, ok),
+        turned: () => this.#turned(),
         log: (level, message) => this.#events.log(level, message),
         closed: () => this.#fenced(),
         trapped: (error) => {
@@ -147,6 +153,12 @@ export class Leader {
     }
   }
 
+  #turned(): void {
+    if (!this.#stopped) {
+      this.#events.turned()
+    }
+  }
+
   #resolve(call: number, ok: boolean): void {
     if (this.#calls.delete(call) && !this.#stopped) {
       this.#events.resolved(call, ok)
@@ -170,6 +182,7 @@ export class Leader {
     this.#shell = undefined
     this.#strikes += 1
     this.#failCalls()
+    this.#turned()
     this.#events.log('error', `Tidesync: the engine failed (${this.#strikes}/${STRIKES})`)
     if (this.#strikes < STRIKES) {
       void this.run()

@@ -2,11 +2,18 @@
 
 /** React's view of sync. */
 
-import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
+import { report } from './error'
+import type { IssueResolution, SyncIssue } from './issues'
+import { decodeKey, encodeKey } from './key'
+import { type RecordSyncSnapshot, UNKNOWN_RECORD } from './record-sync'
 import {
   forceSync,
   getAutoSyncStatus,
+  listSyncIssues,
+  recordSync,
   releaseService,
+  resolveSyncIssue,
   startService,
   subscribe,
   triggerBackup,
@@ -37,10 +44,18 @@ export interface UseCloudSync<Selected = SyncStatus> {
   readonly getSyncStatus: () => SyncStatus
 }
 
-/** What the hook needs of an instance. */
+/** What the hooks need of an instance. */
 type Source = Pick<
   CloudSync,
-  'start' | 'stop' | 'subscribe' | 'getStatus' | 'forceSync' | 'triggerBackup'
+  | 'start'
+  | 'stop'
+  | 'subscribe'
+  | 'getStatus'
+  | 'forceSync'
+  | 'triggerBackup'
+  | 'listIssues'
+  | 'resolveIssue'
+  | 'recordSync'
 >
 
 const SERVICE: Source = {
@@ -50,6 +65,9 @@ const SERVICE: Source = {
   getStatus: getAutoSyncStatus,
   forceSync,
   triggerBackup,
+  listIssues: listSyncIssues,
+  resolveIssue: resolveSyncIssue,
+  recordSync,
 }
 
 /** Time for another component, or the same one again, to take over before sync stops. */
@@ -88,6 +106,74 @@ function callsOf(source: Source): Omit<UseCloudSync, 'status'> {
     forceSync: () => source.forceSync(),
     getSyncStatus: source.getStatus,
   }
+}
+
+/** Options of {@link useRecordSync} and {@link useSyncIssues}. */
+export interface UseSyncOptions {
+  /** An instance of `createCloudSync`. Default: what `configureCloudSync` has set up. */
+  readonly sync?: CloudSync
+}
+
+/**
+ * How far one record is on its way to the server, and a promise for the server's word. The component
+ * renders again only when the record's state changes. It syncs nothing by itself: `useCloudSync` does.
+ * @throws TidesyncError `bad-key` where `key` is no valid key.
+ */
+export function useRecordSync(
+  table: string,
+  key: IDBValidKey,
+  options: UseSyncOptions = {},
+): RecordSyncSnapshot {
+  const { sync: source = SERVICE } = options
+  // A date or a list may be a new object at every render, and is the same key.
+  const lid = encodeKey(key)
+  const record = useMemo(() => source.recordSync(table, decodeKey(lid)), [source, table, lid])
+  return useSyncExternalStore(record.subscribe, record.getSnapshot, () => UNKNOWN_RECORD)
+}
+
+/** What {@link useSyncIssues} gives. */
+export interface UseSyncIssues {
+  /** What is held, oldest first; empty until it was read. The same list until it was read again. */
+  readonly issues: readonly SyncIssue[]
+  /**
+   * Decides what becomes of an issue; resolves to whether that is stored here. The same function at
+   * every render.
+   */
+  readonly resolve: (id: string, resolution: IssueResolution) => Promise<boolean>
+}
+
+/**
+ * The user's changes that the server refused, that cannot be sent, or that another device's change
+ * stands against. The list is read again whenever that may have changed.
+ */
+export function useSyncIssues(options: UseSyncOptions = {}): UseSyncIssues {
+  const { sync: source = SERVICE } = options
+  const [issues, setIssues] = useState<readonly SyncIssue[]>([])
+  const reason = useSyncExternalStore(
+    source.subscribe,
+    () => issuesReason(source.getStatus()),
+    () => issuesReason(INITIAL_STATUS),
+  )
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the reason is why it is read again
+  useEffect(() => {
+    let isCurrent = true
+    source.listIssues().then((found) => {
+      if (isCurrent) setIssues((known) => (known.length + found.length === 0 ? known : found))
+    }, report)
+    return () => {
+      isCurrent = false
+    }
+  }, [source, reason])
+  const resolve = useMemo<UseSyncIssues['resolve']>(
+    () => (id, resolution) => source.resolveIssue(id, resolution),
+    [source],
+  )
+  return useMemo(() => ({ issues, resolve }), [issues, resolve])
+}
+
+/** Changes whenever the list may have: what stands against an issue is renewed by syncs. */
+function issuesReason({ userId, held, conflicts, lastSyncTime }: SyncStatus): string {
+  return JSON.stringify([userId, held, conflicts, held > 0 && lastSyncTime])
 }
 
 interface Holders {

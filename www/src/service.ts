@@ -7,7 +7,10 @@ import {
 } from './capture'
 import type { CloudSyncOptions } from './config'
 import { TidesyncError } from './error'
-import type { HeldChange } from './held'
+import type { ResolvedConflict } from './history'
+import type { IssueResolution, SyncIssue } from './issues'
+import { encodeKey } from './key'
+import { type RecordSync, type RecordSyncSnapshot, UNKNOWN_RECORD } from './record-sync'
 import { INITIAL_STATUS, type SyncStatus } from './status'
 import { type CloudSync, createCloudSync } from './sync'
 
@@ -21,6 +24,8 @@ let wantedUser: string | null | undefined
 /** Whom `initAutoSync` has named: the hook's end does not end that. */
 let namedUser: string | null | undefined
 const subscribers = new Set<() => void>()
+/** Called when another instance is configured. */
+const movers = new Set<() => void>()
 
 /**
  * Says where and how to sync. Call it once, before or after {@link attach}; calling it again replaces
@@ -42,6 +47,9 @@ export function setService(next: CloudSync, options: CloudSyncOptions): void {
   }
   if (wantedUser !== undefined) {
     void next.start(wantedUser)
+  }
+  for (const move of [...movers]) {
+    move()
   }
   notify()
 }
@@ -140,9 +148,80 @@ export function triggerBackup(): Promise<boolean> {
   return service?.triggerBackup() ?? Promise.resolve(false)
 }
 
-/** The changes that the server refused or that cannot be sent, with the reasons. */
-export function listHeld(): Promise<HeldChange[]> {
-  return service?.listHeld() ?? Promise.resolve([])
+/**
+ * Asks for everything that the server has, puts back what is missing here, and resolves to whether all
+ * of it is here. What was changed or removed here, and is not sent yet, stays so.
+ */
+export function restore(): Promise<boolean> {
+  return service?.restore() ?? Promise.resolve(false)
+}
+
+/**
+ * The user's changes that the server refused, that cannot be sent, or that another device's change
+ * stands against (`conflict`), oldest first. Reads the database.
+ */
+export function listSyncIssues(): Promise<SyncIssue[]> {
+  return service?.listIssues() ?? Promise.resolve([])
+}
+
+/**
+ * Decides what becomes of an issue; resolves to whether that is stored here. False where there is no
+ * such issue any more.
+ * @throws TidesyncError `cannot-be-sent` for a value that has no wire form.
+ */
+export function resolveSyncIssue(id: string, resolution: IssueResolution): Promise<boolean> {
+  return service?.resolveIssue(id, resolution) ?? Promise.resolve(false)
+}
+
+/** What was resolved of the user's conflicts on this device, newest first: the last 1,000. */
+export function listSyncHistory(): Promise<ResolvedConflict[]> {
+  return service?.history() ?? Promise.resolve([])
+}
+
+/**
+ * How far one record is on its way to the server, by its key.
+ * @throws TidesyncError `bad-key` where `key` is no valid key.
+ */
+export function recordSync(table: string, key: IDBValidKey): RecordSync {
+  encodeKey(key)
+  return new ConfiguredRecord(table, key)
+}
+
+/** A record in the configured instance, also when another is configured. */
+class ConfiguredRecord implements RecordSync {
+  readonly #table: string
+  readonly #key: IDBValidKey
+  #service: CloudSync | undefined
+  #record: RecordSync | undefined
+
+  constructor(table: string, key: IDBValidKey) {
+    this.#table = table
+    this.#key = key
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    let leave = this.#current()?.subscribe(listener)
+    const move = () => {
+      leave?.()
+      leave = this.#current()?.subscribe(listener)
+      listener()
+    }
+    movers.add(move)
+    return () => {
+      movers.delete(move)
+      leave?.()
+    }
+  }
+
+  readonly getSnapshot = (): RecordSyncSnapshot => this.#current()?.getSnapshot() ?? UNKNOWN_RECORD
+
+  #current(): RecordSync | undefined {
+    if (this.#service !== service) {
+      this.#service = service
+      this.#record = service?.recordSync(this.#table, this.#key)
+    }
+    return this.#record
+  }
 }
 
 function notify(): void {

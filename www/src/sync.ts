@@ -1,5 +1,6 @@
 /** `createCloudSync`: one database of one app, kept in sync with one server. */
 
+import { Calls } from './calls'
 import {
   type Attachment,
   attach as attachCapture,
@@ -11,15 +12,20 @@ import {
 import { type CloudSyncOptions, checkOptions, privacyForbids } from './config'
 import type { EngineSource } from './engine-source'
 import { TidesyncError } from './error'
-import { type HeldChange, readHeld } from './held'
 import { toHints } from './hints'
+import { type ResolvedConflict, readHistory } from './history'
 import { randomId } from './ids'
+import { choiceOf, heldCode, type IssueResolution, readIssues, type SyncIssue } from './issues'
+import { encodeKey } from './key'
 import { Leader } from './leader'
 import { Leadership } from './leadership'
 import { consoleLogger } from './logger'
+import { RecordDesk } from './record-desk'
+import { type RecordSync, RecordWatches } from './record-sync'
+import type { RecordName } from './shell/interface'
 import { capabilities, type SyncStatus } from './status'
 import { StatusStore } from './status-store'
-import { type CallMethod, type TabMessage, Tabs } from './tabs'
+import { type CallRequest, type TabMessage, Tabs } from './tabs'
 
 /** A tab that leads answers within this time, or another takes its place. */
 const ALIVE_WITHIN_MS = 5_000
@@ -46,8 +52,29 @@ export interface CloudSync {
   setEnabled(enabled: boolean): Promise<void>
   /** Tells that a token can be had again, after `getToken` gave null. */
   tokenAvailable(): void
-  /** The changes that the server refused or that cannot be sent, with the reasons. */
-  listHeld(): Promise<HeldChange[]>
+  /**
+   * Asks for everything that the server has, puts back what is missing here, and resolves to whether
+   * all of it is here. What was changed or removed here, and is not sent yet, stays so.
+   */
+  restore(): Promise<boolean>
+  /**
+   * The user's changes that the server refused, that cannot be sent, or that another device's change
+   * stands against (`conflict`), oldest first. Reads the database.
+   */
+  listIssues(): Promise<SyncIssue[]>
+  /**
+   * Decides what becomes of an issue; resolves to whether that is stored here (from then on it is
+   * synced as any change). False where there is no such issue any more.
+   * @throws TidesyncError `cannot-be-sent` for a value that has no wire form.
+   */
+  resolveIssue(id: string, resolution: IssueResolution): Promise<boolean>
+  /** What was resolved of the user's conflicts on this device, newest first: the last 1,000. */
+  history(): Promise<ResolvedConflict[]>
+  /**
+   * How far one record is on its way to the server, by its key.
+   * @throws TidesyncError `bad-key` where `key` is no valid key.
+   */
+  recordSync(table: string, key: IDBValidKey): RecordSync
   /** The current status: the same object until something in it changes. */
   getStatus(): SyncStatus
   /** Calls `listener` after each change of the status; gives the function that ends it. */
@@ -74,9 +101,12 @@ class DatabaseSync implements CloudSync {
   readonly #options: CloudSyncOptions
   readonly #wasm: EngineSource
   readonly #status = new StatusStore()
-  /** What this tab's app waits for. */
-  readonly #calls = new Map<string, { method: CallMethod; resolve: (ok: boolean) => void }>()
-  readonly #leaderCalls = new Map<number, string>()
+  readonly #calls = new Calls()
+  readonly #records: RecordWatches = new RecordWatches({
+    watching: (names) => this.#watching(names),
+    ask: (name) => this.#run?.leader?.recordStates([name])[0],
+    heldCode: (name) => heldCode(this.#attachment?.database, this.#user ?? null, name),
+  })
   readonly #visibleTabs = new Map<string, boolean>()
   readonly #tab = randomId()
   #attachment: Attachment | undefined
@@ -156,12 +186,14 @@ class DatabaseSync implements CloudSync {
     this.#run = undefined
     run.tabs.close()
     clearTimeout(run.aliveTimer)
-    this.#settleCalls()
+    this.#calls.failAll()
+    this.#records.forget()
     this.#status.update(STOPPED)
   }
 
   dispose(): void {
     this.stop()
+    this.#records.dispose()
     this.#attachment?.detach()
     this.#attachment = undefined
     this.#user = undefined
@@ -169,11 +201,11 @@ class DatabaseSync implements CloudSync {
   }
 
   forceSync(): Promise<boolean> {
-    return this.#call('forceSync')
+    return this.#call({ type: 'forceSync' })
   }
 
   triggerBackup(): Promise<boolean> {
-    return this.#call('backup')
+    return this.#call({ type: 'backup' })
   }
 
   async setEnabled(enabled: boolean): Promise<void> {
@@ -188,8 +220,32 @@ class DatabaseSync implements CloudSync {
     this.#run?.tabs.send({ type: 'token' })
   }
 
-  async listHeld(): Promise<HeldChange[]> {
-    return this.#attachment === undefined ? [] : readHeld(this.#attachment.database)
+  restore(): Promise<boolean> {
+    return this.#call({ type: 'restore' })
+  }
+
+  async listIssues(): Promise<SyncIssue[]> {
+    const database = this.#attachment?.database
+    return database === undefined ? [] : readIssues(database, this.#user ?? null)
+  }
+
+  async resolveIssue(id: string, resolution: IssueResolution): Promise<boolean> {
+    const database = this.#attachment?.database
+    const issue = (await this.listIssues()).find((it) => it.id === id)
+    if (database === undefined || issue === undefined) {
+      return false
+    }
+    const choice = choiceOf(database, issue.table, resolution)
+    return this.#call({ type: 'settleHeld', op: id, choice })
+  }
+
+  async history(): Promise<ResolvedConflict[]> {
+    const database = this.#attachment?.database
+    return database === undefined ? [] : readHistory(database, this.#user ?? null)
+  }
+
+  recordSync(table: string, key: IDBValidKey): RecordSync {
+    return this.#records.recordSync({ table, lid: encodeKey(key) })
   }
 
   #begin(attachment: Attachment): void {
@@ -209,7 +265,8 @@ class DatabaseSync implements CloudSync {
       follow: () => this.#follow(),
     })
     const listeners = [...this.#listenToCapture(name), ...this.#listenToPage()]
-    this.#run = { tabs, leadership, listeners, leader: undefined, aliveTimer: undefined }
+    const none = { leader: undefined, desk: undefined, aliveTimer: undefined }
+    this.#run = { tabs, leadership, listeners, ...none }
     this.#status.update({
       phase: 'idle',
       disabledReason: null,
@@ -228,6 +285,7 @@ class DatabaseSync implements CloudSync {
     if (this.#enabled !== undefined) {
       this.#run?.tabs.send({ type: 'enabled', enabled: this.#enabled })
     }
+    this.#watchAgain()
   }
 
   #listenToCapture(name: string): (() => void)[] {
@@ -268,8 +326,14 @@ class DatabaseSync implements CloudSync {
     return [
       listen(globalThis, 'online', () => this.#wentOnline(true)),
       listen(globalThis, 'offline', () => this.#wentOnline(false)),
-      listen(globalThis, 'pageshow', () => this.#seen(document.visibilityState === 'visible')),
-      listen(globalThis, 'pagehide', () => this.#seen(false)),
+      listen(globalThis, 'pageshow', () => {
+        this.#seen(document.visibilityState === 'visible')
+        this.#watchAgain()
+      }),
+      listen(globalThis, 'pagehide', () => {
+        this.#seen(false)
+        this.#watching([])
+      }),
       listen(document, 'visibilitychange', () =>
         this.#seen(document.visibilityState === 'visible'),
       ),
@@ -306,6 +370,7 @@ class DatabaseSync implements CloudSync {
       {
         status: (status) => this.#engineStatus(status),
         resolved: (call, ok) => this.#resolved(call, ok),
+        turned: () => this.#tellRecords(),
         log: (level, message) => (this.#options.logger ?? consoleLogger)(level, message),
         fenced: () => {
           run.leadership.yield()
@@ -314,10 +379,12 @@ class DatabaseSync implements CloudSync {
       },
     )
     run.leader = leader
+    run.desk = new RecordDesk()
+    run.desk.watched(this.#tab, this.#records.names, this.#records.captures)
     this.#status.update({ isLeader: true })
     run.tabs.send({ type: 'leading' })
-    for (const [id, { method }] of this.#calls) {
-      this.#leaderCalls.set(leader.call({ type: method }), id)
+    for (const [id, request] of this.#calls.waiting) {
+      this.#calls.numbered(leader.call(request), id)
     }
     void leader.run()
   }
@@ -327,8 +394,9 @@ class DatabaseSync implements CloudSync {
     run?.leader?.stop()
     if (run !== undefined) {
       run.leader = undefined
+      run.desk = undefined
     }
-    this.#leaderCalls.clear()
+    this.#calls.forgetNumbers()
     this.#status.update({ isLeader: false })
   }
 
@@ -344,10 +412,46 @@ class DatabaseSync implements CloudSync {
       return
     }
     const hints = toHints(changes, this.#options)
+    this.#records.captured(hints)
+    const { captures } = this.#records
     if (run.leader !== undefined) {
+      run.desk?.captured(this.#tab, hints, captures)
       run.leader.captured(hints)
     } else {
-      this.#expectLeader({ type: 'captured', hints })
+      this.#expectLeader({ type: 'captured', tab: this.#tab, captures, hints })
+    }
+  }
+
+  /** The records that this tab's app looks at are others now. */
+  #watching(records: readonly RecordName[]): void {
+    const run = this.#run
+    if (run?.desk !== undefined) {
+      run.desk.watched(this.#tab, records, this.#records.captures)
+      this.#tellRecords()
+    } else {
+      const { captures } = this.#records
+      run?.tabs.send({ type: 'watch', tab: this.#tab, captures, records })
+    }
+  }
+
+  /** Whoever leads may not know what this tab's app looks at. */
+  #watchAgain(): void {
+    const { names } = this.#records
+    if (names.length > 0) {
+      this.#watching(names)
+    }
+  }
+
+  /** Tells this tab's app and the other tabs what has changed of the records that they look at. */
+  #tellRecords(): void {
+    const run = this.#run
+    const news = run?.desk?.news((names) => run.leader?.recordStates(names) ?? [])
+    if (news === undefined) {
+      return
+    }
+    this.#records.told(news.states, news.heard[this.#tab] ?? 0)
+    if (Object.keys(news.heard).some((tab) => tab !== this.#tab)) {
+      run?.tabs.send({ type: 'records', news })
     }
   }
 
@@ -394,11 +498,16 @@ class DatabaseSync implements CloudSync {
         break
       case 'captured':
         run.tabs.send({ type: 'alive', visible: this.#visible })
+        run.desk?.captured(message.tab, message.hints, message.captures)
         leader.captured(message.hints)
+        break
+      case 'watch':
+        run.desk?.watched(message.tab, message.records, message.captures)
+        this.#tellRecords()
         break
       case 'call':
         run.tabs.send({ type: 'alive', visible: this.#visible })
-        this.#leaderCalls.set(leader.call({ type: message.method }), message.id)
+        this.#calls.numbered(leader.call(message.request), message.id)
         break
       case 'enabled':
         leader.tell({ type: 'setEnabled', enabled: message.enabled })
@@ -415,6 +524,7 @@ class DatabaseSync implements CloudSync {
       case 'alive':
       case 'leading':
       case 'status':
+      case 'records':
       case 'result':
         break
     }
@@ -444,9 +554,10 @@ class DatabaseSync implements CloudSync {
         break
       case 'leading':
         this.#leaderAnswered(run)
-        for (const [id, { method }] of this.#calls) {
-          this.#expectLeader({ type: 'call', id, method })
+        for (const [id, request] of this.#calls.waiting) {
+          this.#expectLeader({ type: 'call', id, request })
         }
+        this.#watchAgain()
         break
       case 'status':
         this.#status.update({
@@ -456,14 +567,18 @@ class DatabaseSync implements CloudSync {
           capabilities: capabilities(),
         })
         break
+      case 'records':
+        this.#records.told(message.news.states, message.news.heard[this.#tab] ?? 0)
+        break
       case 'result':
-        this.#settle(message.id, message.ok)
+        this.#calls.settle(message.id, message.ok)
         break
       case 'user':
         this.#user = message.user
         break
       case 'hello':
       case 'captured':
+      case 'watch':
       case 'call':
       case 'enabled':
       case 'token':
@@ -495,40 +610,25 @@ class DatabaseSync implements CloudSync {
     return this.#visible || [...this.#visibleTabs.values()].some((visible) => visible)
   }
 
-  #call(method: CallMethod): Promise<boolean> {
+  #call(request: CallRequest): Promise<boolean> {
     const run = this.#run
     if (run === undefined) {
       return Promise.resolve(false)
     }
-    const id = randomId()
-    const settled = new Promise<boolean>((resolve) => this.#calls.set(id, { method, resolve }))
-    if (run.leader === undefined) {
-      this.#expectLeader({ type: 'call', id, method })
-    } else {
-      this.#leaderCalls.set(run.leader.call({ type: method }), id)
-    }
-    return settled
+    return this.#calls.begin(request, (id) => {
+      if (run.leader === undefined) {
+        this.#expectLeader({ type: 'call', id, request })
+      } else {
+        this.#calls.numbered(run.leader.call(request), id)
+      }
+    })
   }
 
   /** The engine has answered a call, of this tab or of another. */
   #resolved(call: number, ok: boolean): void {
-    const id = this.#leaderCalls.get(call)
-    this.#leaderCalls.delete(call)
-    if (id !== undefined && !this.#settle(id, ok)) {
+    const id = this.#calls.resolved(call, ok)
+    if (id !== undefined) {
       this.#run?.tabs.send({ type: 'result', id, ok })
-    }
-  }
-
-  #settle(id: string, ok: boolean): boolean {
-    const call = this.#calls.get(id)
-    this.#calls.delete(id)
-    call?.resolve(ok)
-    return call !== undefined
-  }
-
-  #settleCalls(): void {
-    for (const id of [...this.#calls.keys()]) {
-      this.#settle(id, false)
     }
   }
 
@@ -584,6 +684,8 @@ interface Run {
   readonly leadership: Leadership
   readonly listeners: readonly (() => void)[]
   leader: Leader | undefined
+  /** While this tab leads. */
+  desk: RecordDesk | undefined
   aliveTimer: ReturnType<typeof setTimeout> | undefined
 }
 

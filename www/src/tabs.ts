@@ -1,6 +1,8 @@
 /** What the tabs of one database tell each other. All of it are hints: the log is the truth. */
 
-import type { RowUser } from './shell/interface'
+import type { RecordNews } from './record-desk'
+import { RECORD_STATES } from './record-sync'
+import type { Call, RecordName, RowUser } from './shell/interface'
 import type { SyncStatus } from './status'
 
 /** Changes of one table in one transaction. */
@@ -13,8 +15,12 @@ export interface CapturedHint {
   readonly trigger: boolean
 }
 
-/** What an app asks of the engine and waits for. */
-export type CallMethod = 'forceSync' | 'backup'
+/** What an app asks of the engine and waits for: a call without its number. */
+export type CallRequest = Call extends infer Each
+  ? Each extends Call
+    ? Omit<Each, 'call'>
+    : never
+  : never
 
 /** A message between tabs. */
 export type TabMessage =
@@ -27,8 +33,22 @@ export type TabMessage =
   | { readonly type: 'alive'; readonly visible: boolean }
   | { readonly type: 'leading' }
   | { readonly type: 'status'; readonly status: SyncStatus }
-  | { readonly type: 'captured'; readonly hints: readonly CapturedHint[] }
-  | { readonly type: 'call'; readonly id: string; readonly method: CallMethod }
+  | {
+      readonly type: 'captured'
+      readonly tab: string
+      /** How many captures the tab has told of, with this one. */
+      readonly captures: number
+      readonly hints: readonly CapturedHint[]
+    }
+  | {
+      readonly type: 'watch'
+      readonly tab: string
+      readonly captures: number
+      /** All records that the tab's app looks at. */
+      readonly records: readonly RecordName[]
+    }
+  | { readonly type: 'records'; readonly news: RecordNews }
+  | { readonly type: 'call'; readonly id: string; readonly request: CallRequest }
   | { readonly type: 'result'; readonly id: string; readonly ok: boolean }
   | { readonly type: 'enabled'; readonly enabled: boolean }
   | { readonly type: 'user'; readonly user: string | null }
@@ -40,8 +60,10 @@ const FIELDS: Readonly<Record<TabMessage['type'], Readonly<Record<string, string
   alive: { visible: 'boolean' },
   leading: {},
   status: { status: 'object' },
-  captured: { hints: 'object' },
-  call: { id: 'string', method: 'string' },
+  captured: { tab: 'string', captures: 'number', hints: 'object' },
+  watch: { tab: 'string', captures: 'number', records: 'object' },
+  records: { news: 'object' },
+  call: { id: 'string', request: 'object' },
   result: { id: 'string', ok: 'boolean' },
   enabled: { enabled: 'boolean' },
   user: {},
@@ -81,29 +103,65 @@ function isTabMessage(data: unknown): data is TabMessage {
   return (
     fields !== undefined &&
     Object.entries(fields).every(([name, type]) => typeof message[name] === type) &&
-    message.status !== null &&
-    (message.user === undefined || message.user === null || typeof message.user === 'string') &&
-    (message.type !== 'user' || message.user !== undefined) &&
-    (message.type !== 'hello' || message.user !== undefined) &&
-    (message.hints === undefined || isHints(message.hints))
+    (PARTS[message.type as TabMessage['type']]?.(message) ?? true)
   )
 }
 
-function isHints(hints: unknown): boolean {
+/** What the types of a message's fields do not say. */
+const PARTS: Readonly<
+  Partial<Record<TabMessage['type'], (message: Record<string, unknown>) => boolean>>
+> = {
+  hello: ({ user }) => isTextOrNull(user),
+  user: ({ user }) => isTextOrNull(user),
+  status: ({ status }) => status !== null,
+  captured: ({ hints }) => Array.isArray(hints) && hints.every(isHint),
+  watch: ({ records }) => Array.isArray(records) && records.every(isRecordName),
+  records: ({ news }) => isNews(news),
+  call: ({ request }) => isCallRequest(request),
+}
+
+type Unknown<T> = { readonly [Name in keyof T]?: unknown }
+
+function isTextOrNull(value: unknown): boolean {
+  return value === null || typeof value === 'string'
+}
+
+function isHint(hint: Unknown<CapturedHint> | null): boolean {
   return (
-    Array.isArray(hints) &&
-    hints.every(
-      (hint: Partial<CapturedHint> | null) =>
-        typeof hint?.table === 'string' &&
-        isRowUser(hint.user) &&
-        Array.isArray(hint.lids) &&
-        hint.lids.every((lid) => typeof lid === 'string') &&
-        typeof hint.trigger === 'boolean',
-    )
+    typeof hint?.table === 'string' &&
+    isRowUser(hint.user) &&
+    Array.isArray(hint.lids) &&
+    hint.lids.every((lid) => typeof lid === 'string') &&
+    typeof hint.trigger === 'boolean'
   )
 }
 
 function isRowUser(user: unknown): boolean {
   if (user === 'owner' || user === 'nobody') return true
   return typeof (user as { user?: unknown } | null | undefined)?.user === 'string'
+}
+
+function isRecordName(name: Unknown<RecordName> | null): boolean {
+  return typeof name?.table === 'string' && typeof name.lid === 'string'
+}
+
+function isNews(news: unknown): boolean {
+  const { states, heard } = (news ?? {}) as Unknown<RecordNews>
+  return (
+    Array.isArray(states) &&
+    states.every((it) => isRecordName(it) && RECORD_STATES.includes(it.state)) &&
+    typeof heard === 'object' &&
+    heard !== null &&
+    Object.values(heard).every((count) => typeof count === 'number')
+  )
+}
+
+function isCallRequest(request: unknown): boolean {
+  const { type, op, choice } = (request ?? {}) as Record<string, unknown>
+  if (type !== 'settleHeld') return ['forceSync', 'backup', 'restore'].includes(String(type))
+  const { take, value } = (choice ?? {}) as Record<string, unknown>
+  return (
+    typeof op === 'string' &&
+    (take === 'local' || take === 'remote' || (take === 'value' && isTextOrNull(value)))
+  )
 }

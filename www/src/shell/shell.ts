@@ -6,10 +6,21 @@
 import { type CloudSyncOptions, compresses } from '../config'
 import { report } from '../error'
 import { tellRemoteChanges } from '../events'
+import type { ToldState } from '../record-sync'
 import type { SyncStatus } from '../status'
 import { Beside, inputJson } from './beside'
 import { Connection } from './connection'
-import type { Answer, Commit, Effect, Input, LogLevel, OpenStream, Pull, Turn } from './interface'
+import type {
+  Answer,
+  Commit,
+  Effect,
+  Input,
+  LogLevel,
+  OpenStream,
+  Pull,
+  RecordName,
+  Turn,
+} from './interface'
 import { Reader } from './reader'
 import { PulledChanges } from './records'
 import { reserve } from './reserve'
@@ -24,6 +35,7 @@ import { Transport } from './transport'
 export interface Engine {
   handle(monotonicMs: number, wallMs: number, input: string, bytes: Uint8Array): string
   takeBytes(): Uint8Array
+  recordStates(names: string): string
 }
 
 /** What a shell begins with. */
@@ -37,6 +49,8 @@ export interface ShellStart {
 export interface ShellEvents {
   status(status: Partial<SyncStatus>): void
   resolved(call: number, ok: boolean): void
+  /** The engine has done something: what {@link Shell.recordStates} gives may have changed. */
+  turned(): void
   log(level: LogLevel, message: string): void
   /** The engine has stopped: another tab leads. */
   closed(): void
@@ -103,7 +117,17 @@ export class Shell {
     this.#running = true
     const status = this.#drain()
     this.#running = false
+    this.#guard(() => this.#events.turned())
     if (status !== undefined) this.#guard(() => this.#events.status(status))
+  }
+
+  /** How far records are on their way; undefined where the engine does not know. */
+  recordStates(names: readonly RecordName[]): readonly ToldState['state'][] {
+    const unknown = names.map(() => undefined)
+    if (this.#abandoned || names.length === 0) return unknown
+    const texts = names.flatMap(({ table, lid }) => [table, lid])
+    const words = this.#call(() => this.#engine.recordStates(inputJson(texts)))?.split(',')
+    return words?.map((word) => (word === '' ? undefined : (word as ToldState['state']))) ?? unknown
   }
 
   /** This tab no longer leads, or its database is closing: the connection is closed before it returns. */
@@ -142,11 +166,18 @@ export class Shell {
   }
 
   #turn([input, beside]: Told): [Turn<Partial<SyncStatus>>, Uint8Array] | undefined {
-    if (this.#abandoned) return undefined
-    try {
+    return this.#call(() => {
       const json = this.#engine.handle(performance.now(), Date.now(), inputJson(input), beside)
       const turn: Turn<Partial<SyncStatus>> = JSON.parse(json)
       return [turn, turn.bytes > 0 ? this.#engine.takeBytes() : NO_BYTES]
+    })
+  }
+
+  /** Undefined where the engine is dead, or dies of it. */
+  #call<T>(engine: () => T): T | undefined {
+    if (this.#abandoned) return undefined
+    try {
+      return engine()
     } catch (error) {
       this.abandon()
       this.#events.trapped(error)

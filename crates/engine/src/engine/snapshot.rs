@@ -45,11 +45,15 @@ impl Engine {
         }
     }
 
-    /// How far a record of the current owner's is on its way; none before the database was read.
-    /// `lid` is its local text form.
+    /// How far a record of the signed-in user's is on its way; none before the database was read and
+    /// is that user's. `lid` is its local text form.
     #[must_use]
     pub fn record_state(&self, table: &str, lid: &str) -> Option<RecordState> {
-        let database = self.database.as_ref().filter(|database| database.indexed)?;
+        let user = self.session.user.as_deref();
+        let known = |database: &&Database| {
+            database.indexed && (user.is_none() || user == database.meta.owner_name())
+        };
+        let database = self.database.as_ref().filter(known)?;
         let held = self
             .own_held()
             .find(|held| held.lid == lid && held.table == table);
