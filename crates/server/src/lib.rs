@@ -1,9 +1,10 @@
 //! The reference server of Tidesync.
 //!
-//! Two layers. The core ([`push`] and [`store`]) reads a push, checks it and applies it on a
-//! SQLite connection: no HTTP, no clock, no threads, so that tests and simulations drive it
-//! directly. The shell ([`writer`], [`http`], [`Server`]) adds the one writer thread with group
-//! commit, bearer tokens, limits, and the routes of `docs/protocol.md`.
+//! Two layers. The core ([`access`], [`push`](mod@push) and [`store`]) reads a push, checks it and applies
+//! it on a SQLite connection, and reads what has changed: no HTTP, no clock, no threads, so that tests
+//! and simulations drive it directly. The shell ([`writer`], [`readers`], [`http`], [`Server`]) adds the
+//! one writer thread with group commit, the readers beside it, bearer tokens, limits, and the routes of
+//! `docs/protocol.md`.
 
 pub mod access;
 mod clock;
@@ -11,6 +12,7 @@ pub mod config;
 pub mod http;
 pub mod push;
 mod random;
+pub mod readers;
 mod serve;
 pub mod store;
 pub mod writer;

@@ -252,7 +252,8 @@ fn check_ids_differ(ops: &[CheckedOp]) -> Result<(), PushError> {
     Ok(())
 }
 
-fn is_client_id(text: &str) -> bool {
+/// Whether `text` has the form of a client's id.
+pub(crate) fn is_client_id(text: &str) -> bool {
     text.len() == CLIENT_CHARS
         && text
             .bytes()

@@ -24,6 +24,7 @@ use tower::Service;
 use crate::clock::now_ms;
 use crate::config::{Config, Limits};
 use crate::random::RandomError;
+use crate::readers::Readers;
 use crate::store::{OpenError, Start};
 use crate::writer::Writer;
 use crate::{http, store};
@@ -101,9 +102,10 @@ impl Server {
             config.limits.busy_timeout,
             &Start::random(now_ms())?,
         )?;
+        let readers = Readers::open(&config.database, config.limits.busy_timeout, readers_max())?;
         let (queue, writer) = Writer::start(connection, identity, config.limits.queue_pushes_max)
             .map_err(ServeError::Thread)?;
-        let router = http::router(config, queue).map_err(|_| ServeError::Origin)?;
+        let router = http::router(config, queue, readers).map_err(|_| ServeError::Origin)?;
         Ok(Self {
             listener,
             address,
@@ -149,6 +151,11 @@ impl Server {
         joined.ok().and_then(Result::ok).ok_or(ServeError::Writer)?;
         closed
     }
+}
+
+/// How many read at one time: more than there are processors would only wait for one.
+fn readers_max() -> usize {
+    std::thread::available_parallelism().map_or(2, |count| count.get().max(2))
 }
 
 /// The open connections.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::now_ms;
 use crate::push::Push;
-use crate::store::{ApplyError, Identity, apply_push};
+use crate::store::{ApplyError, Identity, apply_push, renew_epoch};
 
 /// Most operations that share a transaction: what bounds how long the first of them waits.
 const GROUP_OPS_MAX: usize = 4_000;
@@ -40,7 +40,15 @@ pub enum WriteError {
 /// The verdicts on a push, and the epoch in which they were given.
 type Answer = Result<(Vec<VerdictEntry>, String), WriteError>;
 
-struct Job {
+/// Something else that is to be written, in transactions of its own.
+type Task = Box<dyn FnOnce(&mut Connection, &mut Identity) + Send>;
+
+enum Job {
+    Push(PushJob),
+    Task(Task),
+}
+
+struct PushJob {
     push: Push,
     reply: oneshot::Sender<Answer>,
 }
@@ -53,7 +61,7 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writer's thread, which owns `connection` and ends, after what is queued, when
-    /// the last [`Writer`] is dropped. At most `queue_max` pushes wait.
+    /// the last [`Writer`] is dropped. At most `queue_max` jobs wait.
     ///
     /// # Errors
     /// The operating system gave no thread.
@@ -65,44 +73,96 @@ impl Writer {
         let (queue, jobs) = sync_channel(queue_max);
         let thread = std::thread::Builder::new()
             .name("tidesync-writer".to_owned())
-            .spawn(move || run(connection, &identity, &jobs))?;
+            .spawn(move || run(connection, identity, &jobs))?;
         Ok((Self { queue }, thread))
     }
 
-    /// Applies `push` and returns its verdicts once they are durable.
+    /// Applies `push` and returns its verdicts once they are durable, with the epoch in which they
+    /// were given.
     ///
     /// # Errors
     /// [`WriteError`]; nothing of the push was done.
     pub async fn apply(&self, push: Push) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.queue
-            .try_send(Job { push, reply })
-            .map_err(|refused| match refused {
-                TrySendError::Full(_) => WriteError::QueueFull,
-                TrySendError::Disconnected(_) => WriteError::Stopped,
-            })?;
+        self.queue(Job::Push(PushJob { push, reply }))?;
         answer.await.unwrap_or(Err(WriteError::Failed))
+    }
+
+    /// Ends the epoch `seen`, unless that was done: the database was restored from an older copy.
+    /// Returns the epoch since.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was done.
+    pub async fn renew_epoch(&self, seen: String, fresh: String) -> Result<String, WriteError> {
+        self.perform(move |connection, identity| {
+            renew_epoch(connection, identity, &seen, &fresh)?;
+            Ok(identity.epoch.clone())
+        })
+        .await
+    }
+
+    /// Does `task` between the pushes.
+    async fn perform<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Connection, &mut Identity) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue(Job::Task(Box::new(move |connection, identity| {
+            let done = guarded(|| Ok(task(connection, identity)?));
+            // Whoever asked may be gone.
+            drop(reply.send(done));
+        })))?;
+        answer.await.unwrap_or(Err(WriteError::Failed))
+    }
+
+    fn queue(&self, job: Job) -> Result<(), WriteError> {
+        self.queue.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => WriteError::QueueFull,
+            TrySendError::Disconnected(_) => WriteError::Stopped,
+        })
     }
 }
 
-fn run(mut connection: Connection, identity: &Identity, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        let mut group = Group::default();
-        if let Err(error) = group.apply(&mut connection, identity, first, jobs) {
-            tracing::error!(error = describe(&error), "a transaction failed");
-            group.refuse_all();
-        }
-        group.answer_all();
+fn run(mut connection: Connection, mut identity: Identity, jobs: &Receiver<Job>) {
+    let mut next = jobs.recv().ok();
+    while let Some(job) = next {
+        let after = match job {
+            Job::Push(first) => push(&mut connection, &identity, first, jobs),
+            Job::Task(task) => {
+                task(&mut connection, &mut identity);
+                None
+            }
+        };
+        next = after.map(Job::Task).or_else(|| jobs.recv().ok());
     }
     if let Err((_, error)) = connection.close() {
         tracing::error!(error = describe(&error), "the database did not close");
     }
 }
 
+/// Applies `first` and what waits behind it, as far as a task that waits too.
+fn push(
+    connection: &mut Connection,
+    identity: &Identity,
+    first: PushJob,
+    jobs: &Receiver<Job>,
+) -> Option<Task> {
+    let mut group = Group::default();
+    if let Err(error) = group.apply(connection, identity, first, jobs) {
+        tracing::error!(error = describe(&error), "a transaction failed");
+        group.refuse_all();
+    }
+    let after = group.after.take();
+    group.answer_all();
+    after
+}
+
 /// The pushes of one transaction, with their answers once they are known.
 #[derive(Default)]
 struct Group {
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    /// What comes next.
+    after: Option<Task>,
 }
 
 impl Group {
@@ -111,7 +171,7 @@ impl Group {
         &mut self,
         connection: &mut Connection,
         identity: &Identity,
-        first: Job,
+        first: PushJob,
         jobs: &Receiver<Job>,
     ) -> rusqlite::Result<()> {
         let mut next = Some(first);
@@ -124,7 +184,7 @@ impl Group {
                 return Err(error);
             }
         };
-        while let Some(Job { push, reply }) = next {
+        while let Some(PushJob { push, reply }) = next {
             ops += push.ops.len();
             let answer = apply_one(&mut transaction, identity, push);
             self.answers.push((reply, answer));
@@ -133,12 +193,23 @@ impl Group {
                 return Err(rusqlite::Error::InvalidQuery);
             }
             next = if ops < GROUP_OPS_MAX {
-                jobs.try_recv().ok()
+                self.next(jobs)
             } else {
                 None
             };
         }
         transaction.commit()
+    }
+
+    /// The push that waits; none where a task comes before it.
+    fn next(&mut self, jobs: &Receiver<Job>) -> Option<PushJob> {
+        match jobs.try_recv().ok()? {
+            Job::Push(job) => Some(job),
+            Job::Task(task) => {
+                self.after = Some(task);
+                None
+            }
+        }
     }
 
     fn refuse_all(&mut self) {
@@ -172,24 +243,24 @@ fn apply_one(transaction: &mut Transaction<'_>, identity: &Identity, push: Push)
 }
 
 /// One push that makes the server panic must not end the writer for all.
-fn guarded(apply: impl FnOnce() -> Result<(Vec<VerdictEntry>, String), ApplyError>) -> Answer {
+fn guarded<T>(apply: impl FnOnce() -> Result<T, ApplyError>) -> Result<T, WriteError> {
     match catch_unwind(AssertUnwindSafe(apply)) {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(ApplyError::ForeignClient)) => Err(WriteError::ForeignClient),
         Ok(Err(ApplyError::ForeignSpace)) => Err(WriteError::Failed),
         Ok(Err(ApplyError::Sqlite(error))) => {
-            tracing::error!(error = describe(&error), "a push failed");
+            tracing::error!(error = describe(&error), "writing failed");
             Err(WriteError::Unavailable)
         }
         Err(_) => {
-            tracing::error!("a push made the server panic");
+            tracing::error!("what was to be written made the server panic");
             Err(WriteError::Failed)
         }
     }
 }
 
 /// What went wrong, without SQL text or values (SEC19).
-fn describe(error: &rusqlite::Error) -> String {
+pub(crate) fn describe(error: &rusqlite::Error) -> String {
     match error.sqlite_error() {
         Some(error) => format!("{error}"),
         None => "the database and the server disagree".to_owned(),
@@ -203,9 +274,9 @@ mod tests {
     #[test]
     fn a_panic_refuses_one_push_and_ends_nothing() {
         assert_eq!(
-            guarded(|| panic!("planted")).err(),
+            guarded::<()>(|| panic!("planted")).err(),
             Some(WriteError::Failed)
         );
-        assert!(guarded(|| Ok((Vec::new(), String::new()))).is_ok());
+        assert!(guarded(|| Ok(())).is_ok());
     }
 }

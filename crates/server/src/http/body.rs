@@ -1,5 +1,5 @@
-//! Reading a request body within the limits (SEC10): the limit on what arrives, the limit inside
-//! the decompression, and one budget for all bodies that are held at one time.
+//! Bodies within the limits (SEC10): the limit on what arrives, the limit inside the decompression, and
+//! one budget for all bodies, of requests and of long answers, that are held at one time.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::ApiError;
 /// The unit of the budget: memory is held in pages of this many bytes.
 const PAGE_BYTES: usize = 16 * 1024;
 
-/// How many bytes of request bodies the server holds at one time.
+/// How many bytes of bodies the server holds at one time.
 #[derive(Debug, Clone)]
 pub struct HeldBytes {
     pages: Arc<Semaphore>,
@@ -31,12 +31,31 @@ impl HeldBytes {
         }
     }
 
+    /// The body of an answer, which holds memory until it is on its way.
+    pub(super) fn answer(&self, bytes: Vec<u8>) -> Result<Body, ApiError> {
+        let mut held = self.hold();
+        held.grow_to(bytes.len())?;
+        Ok(Body::from(Bytes::from_owner(Answer { bytes, _held: held })))
+    }
+
     fn hold(&self) -> Held {
         Held {
             pages: Arc::clone(&self.pages),
             permit: None,
             bytes: 0,
         }
+    }
+}
+
+/// The bytes of an answer, and the memory that they hold.
+struct Answer {
+    bytes: Vec<u8>,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use tidesync_protocol::wire::{ErrorBody, code};
 
 use crate::push::PushError;
+use crate::readers::ReadError;
 use crate::writer::WriteError;
 
 /// Seconds after which a server that could not take a push may be asked again.
@@ -36,6 +37,18 @@ pub enum ApiError {
     /// The route has other methods (405).
     #[error("the address does not take this method")]
     MethodNotAllowed,
+    /// What the client has sent before is forgotten (409).
+    #[error("what this client has sent before is forgotten; it needs a new id")]
+    ClientExpired,
+    /// The place that a cursor names is gone (410).
+    #[error("the cursor is too old; pull from scratch")]
+    CursorExpired,
+    /// The server was restored from an older copy (410).
+    #[error("the server was restored from an older copy; pull from scratch, and compare")]
+    EpochChanged {
+        /// The server's epoch.
+        epoch: String,
+    },
     /// More than a limit allows (413).
     #[error("{what}; the limit is {limit}")]
     TooLarge {
@@ -74,6 +87,8 @@ impl ApiError {
             Self::WrongSubject(_) | Self::WrongSpace | Self::NotLocal => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ClientExpired => StatusCode::CONFLICT,
+            Self::CursorExpired | Self::EpochChanged { .. } => StatusCode::GONE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ProtocolTooOld => StatusCode::UPGRADE_REQUIRED,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -93,12 +108,22 @@ impl ApiError {
             Self::NotLocal => "not-local",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::ClientExpired => code::CLIENT_EXPIRED,
+            Self::CursorExpired => code::CURSOR_EXPIRED,
+            Self::EpochChanged { .. } => code::EPOCH_CHANGED,
             Self::TooLarge { .. } => code::TOO_LARGE,
             Self::ProtocolTooOld => code::PROTOCOL_TOO_OLD,
             Self::RateLimited { .. } => code::RATE_LIMITED,
             Self::Internal => code::INTERNAL,
             Self::Unavailable | Self::TimedOut => code::UNAVAILABLE,
         }
+    }
+
+    fn epoch(&self) -> Option<&str> {
+        if let Self::EpochChanged { epoch } = self {
+            return Some(epoch);
+        }
+        None
     }
 
     fn retry_after_s(&self) -> Option<u64> {
@@ -112,6 +137,9 @@ impl ApiError {
             | Self::NotLocal
             | Self::NotFound
             | Self::MethodNotAllowed
+            | Self::ClientExpired
+            | Self::CursorExpired
+            | Self::EpochChanged { .. }
             | Self::TooLarge { .. }
             | Self::ProtocolTooOld
             | Self::Internal => None,
@@ -124,6 +152,7 @@ impl IntoResponse for ApiError {
         let body = ErrorBody {
             code: self.code().to_owned(),
             message: self.to_string(),
+            epoch: self.epoch().map(str::to_owned),
         };
         let mut response = (self.status(), Json(body)).into_response();
         if let Some(seconds) = self.retry_after_s() {
@@ -155,6 +184,12 @@ impl From<PushError> for ApiError {
             }
             PushError::WrongSpace => Self::WrongSpace,
         }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(ReadError: ReadError) -> Self {
+        Self::Internal
     }
 }
 

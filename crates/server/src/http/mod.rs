@@ -7,7 +7,9 @@ mod drain;
 mod error;
 mod headers;
 mod log;
+mod pull;
 mod push;
+mod query;
 mod rate;
 mod token;
 
@@ -30,6 +32,7 @@ pub use rate::RateLimiter;
 pub use token::{Claims, Holder, TokenError, Tokens};
 
 use crate::config::{Config, Limits};
+use crate::readers::Readers;
 use crate::writer::Writer;
 
 /// Longest memory of a rate limiter: users or addresses that it tells apart.
@@ -38,6 +41,8 @@ const RATE_KEYS_MAX: usize = 100_000;
 /// What the routes share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    // Before the writer, which ends last and folds the log into the database.
+    readers: Readers,
     writer: Writer,
     tokens: Tokens,
     tables: Option<BTreeSet<String>>,
@@ -52,10 +57,15 @@ pub(crate) struct Shared {
 ///
 /// # Errors
 /// [`headers::OriginError`] for an origin that cannot stand in a header.
-pub(crate) fn router(config: &Config, writer: Writer) -> Result<Router, headers::OriginError> {
+pub(crate) fn router(
+    config: &Config,
+    writer: Writer,
+    readers: Readers,
+) -> Result<Router, headers::OriginError> {
     let limits = config.limits.clone();
     let minute = Duration::from_secs(60);
     let shared = Arc::new(Shared {
+        readers,
         writer,
         tokens: Tokens::new(&config.tokens),
         tables: config.tables.clone(),
@@ -69,6 +79,7 @@ pub(crate) fn router(config: &Config, writer: Writer) -> Result<Router, headers:
     });
     let mut routes = Router::new()
         .route("/api/sync/push", post(push::push))
+        .route("/api/sync/pull", get(pull::pull))
         .route("/api/health", get(health));
     if config.dev {
         routes = routes.route("/api/dev/token", post(dev::token));

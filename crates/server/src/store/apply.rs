@@ -15,6 +15,9 @@ use super::spaces::{Writing, claim_client};
 use crate::access::{Access, Grant, Space, own_space};
 use crate::push::{CheckedOp, Push, entry, rejected};
 
+/// About the most bytes of records in the answer to one push. What would come after them is put off.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// A push was not applied; the caller rolls back what it wrote.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -64,6 +67,7 @@ pub fn apply_push(
         grant: &push.grant,
         client: &push.client,
         spaces: BTreeMap::new(),
+        told_bytes: 0,
         now_ms,
     };
     let verdicts = push
@@ -91,6 +95,8 @@ struct Applying<'a> {
     client: &'a str,
     /// Those that operations have named, by their names on the wire.
     spaces: BTreeMap<String, Writing>,
+    /// Bytes of records in the verdicts so far.
+    told_bytes: usize,
     now_ms: i64,
 }
 
@@ -123,28 +129,40 @@ impl Applying<'_> {
         op: Op,
         perform: impl FnOnce(&mut Self, &Op) -> Result<Performed, ApplyError>,
     ) -> Result<VerdictEntry, ApplyError> {
-        let space = self
-            .grant
-            .space(&op.space)
-            .ok_or(ApplyError::ForeignSpace)?;
-        match self.operations.find(&op.op)? {
+        // From here on all of them, so that those of one record stay in their order.
+        if ANSWER_BYTES_MAX < self.told_bytes {
+            return Ok(put_off(op.op));
+        }
+        let space = self.grant.space(&op.space);
+        let space = space.ok_or(ApplyError::ForeignSpace)?;
+        let entry = match self.operations.find(&op.op)? {
             Some((hash, _)) if hash != op.hash => {
                 let message = "the operation id was used before, with another content";
-                Ok(rejected(op.op, code::ID_REUSED, message))
+                rejected(op.op, code::ID_REUSED, message)
             }
-            Some((_, outcome)) => self.again(op, &space, outcome),
+            Some((_, outcome)) => self.again(op, &space, outcome)?,
             None => {
-                if !self.spaces.contains_key(&space.name) {
-                    let writing = Writing::load(self.connection, space.clone())?;
-                    self.spaces.insert(space.name.clone(), writing);
-                }
                 let performed = match space.access {
-                    Access::Write => perform(self, &op)?,
+                    Access::Write => {
+                        self.enter(space)?;
+                        perform(self, &op)?
+                    }
                     Access::Read => Performed::refused(code::READ_ONLY),
                 };
-                self.answer(op, performed)
+                self.answer(op, performed)?
             }
+        };
+        self.told_bytes += told_bytes(&entry);
+        Ok(entry)
+    }
+
+    fn enter(&mut self, space: Space) -> rusqlite::Result<()> {
+        if !self.spaces.contains_key(&space.name) {
+            let name = space.name.clone();
+            let writing = Writing::load(self.connection, space)?;
+            self.spaces.insert(name, writing);
         }
+        Ok(())
     }
 
     /// The first answer was lost. What it held of the record may be out of date by now.
@@ -260,6 +278,24 @@ impl Applying<'_> {
             record: Some(on_wire(op, &stands)?),
             resolved: resolved.collect::<rusqlite::Result<_>>()?,
         })
+    }
+}
+
+fn told_bytes(entry: &VerdictEntry) -> usize {
+    let record = entry
+        .record
+        .iter()
+        .filter_map(|record| record.value.as_ref());
+    let sides = entry.resolved.iter();
+    let sides = sides.flat_map(|resolved| resolved.local.iter().chain(&resolved.remote));
+    record.chain(sides).map(|value| value.get().len()).sum()
+}
+
+fn put_off(op: String) -> VerdictEntry {
+    VerdictEntry {
+        code: Some(code::UNAVAILABLE.to_owned()),
+        message: Some("the answer is full; the rest goes with the next push".to_owned()),
+        ..entry(op, Verdict::Retry)
     }
 }
 

@@ -1,12 +1,15 @@
-//! The SQLite store: opening it, and what is done with it: applying pushes ([`apply_push`]). Nothing
-//! here knows HTTP, a clock or threads: time is a parameter, and whoever calls holds the connection.
+//! The SQLite store: opening it, and what is done with it: applying pushes ([`apply_push`]) and reading
+//! what has changed ([`pull`](fn@pull)). Nothing here knows HTTP, a clock or threads: time is a
+//! parameter, and whoever calls holds the connection.
 
 mod apply;
 mod audit;
+mod cursor;
 mod document;
 mod fields;
 mod marks;
 mod operations;
+mod pull;
 mod records;
 mod resolve;
 mod spaces;
@@ -17,6 +20,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 pub use apply::{ApplyError, Pushed, apply_push};
+pub use pull::{LIMIT_MAX, PAGE_BYTES_MAX, PullError, head, pull};
 
 use crate::random::{RandomError, random_bytes, random_id};
 
@@ -115,6 +119,19 @@ pub fn open(
     Ok((connection, identity))
 }
 
+/// Opens a further connection to the database at `path`, which reads only.
+///
+/// # Errors
+/// SQLite refused.
+pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connection, OpenError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
 /// Makes a database in memory, for simulations and tests.
 ///
 /// # Errors
@@ -188,6 +205,27 @@ pub fn restart(connection: &mut Connection, start: &Start) -> Result<Identity, O
         epoch,
         boot: start.boot.clone(),
     })
+}
+
+/// Gives the database the epoch `fresh` in place of `seen`, which a restore has ended. Nothing happens
+/// when that was done already.
+///
+/// # Errors
+/// SQLite refused; nothing was done.
+pub fn renew_epoch(
+    connection: &Connection,
+    identity: &mut Identity,
+    seen: &str,
+    fresh: &str,
+) -> rusqlite::Result<()> {
+    let changed = connection.execute(
+        "UPDATE server SET epoch = ?2 WHERE id = 1 AND epoch = ?1",
+        (seen, fresh),
+    )?;
+    if changed > 0 {
+        fresh.clone_into(&mut identity.epoch);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

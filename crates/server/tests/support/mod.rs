@@ -138,6 +138,36 @@ impl Running {
         self.post(user, &ops::push(&ops::client(letter), user, "batch", ops))
     }
 
+    /// Sends operations in `space` of `user`, who has `granted` besides their own.
+    pub(crate) fn push_in(
+        &self,
+        space: &str,
+        user: &str,
+        letter: char,
+        granted: &[(&str, Access)],
+        ops: &[Value],
+    ) -> Answer {
+        let mut ops = ops.to_vec();
+        for op in &mut ops {
+            op["space"] = Value::from(space);
+        }
+        let body = ops::push(&ops::client(letter), user, "batch", &ops);
+        let bearer = self.bearer_of(user, granted);
+        self.post_with(&[("authorization", &bearer)], &body)
+    }
+
+    /// Pulls as `user`.
+    pub(crate) fn pull(&self, user: &str, query: &str) -> Answer {
+        self.pull_as(user, &[], query)
+    }
+
+    /// Pulls as `user`, who has `granted` besides their own space.
+    pub(crate) fn pull_as(&self, user: &str, granted: &[(&str, Access)], query: &str) -> Answer {
+        let bearer = self.bearer_of(user, granted);
+        let path = format!("/api/sync/pull?{query}");
+        self.request("GET", &path, &[("authorization", &bearer)], b"")
+    }
+
     /// Reads the database, as anybody may while the server runs.
     pub(crate) fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(&self.database).expect("the database")

@@ -1,0 +1,93 @@
+//! `GET /api/sync/pull`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use tidesync_protocol::wire::PROTOCOL;
+
+use super::auth::authenticate;
+use super::query::Query;
+use super::{ApiError, Shared};
+use crate::push::is_client_id;
+use crate::random::random_id;
+use crate::store::{self, LIMIT_MAX, PullError};
+
+/// Changes of a page when the request does not say how many.
+const LIMIT_DEFAULT: u64 = 200;
+
+/// What a request for changes asks.
+struct Asked {
+    cursor: Option<String>,
+    limit: usize,
+}
+
+/// Gives the next changes.
+pub(super) async fn pull(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let grant = authenticate(&shared, &headers, address)?.grant;
+    let Asked { cursor, limit } = read(uri.query())?;
+    let answer = read_at(&shared, move |connection| {
+        let pulled = store::pull(connection, &grant, cursor.as_deref(), limit)?;
+        Ok(serde_json::to_vec(&pulled))
+    });
+    let bytes = answer.await?.map_err(|_| ApiError::Internal)?;
+    let json = HeaderValue::from_static("application/json");
+    let body = shared.held.answer(bytes)?;
+    Ok(([(header::CONTENT_TYPE, json)], body).into_response())
+}
+
+fn read(query: Option<&str>) -> Result<Asked, ApiError> {
+    let mut query = Query::read(query)?;
+    let protocol = query.number("protocol", PROTOCOL.into())?;
+    if protocol != u64::from(PROTOCOL) {
+        return Err(if protocol < u64::from(PROTOCOL) {
+            ApiError::ProtocolTooOld
+        } else {
+            ApiError::Malformed("this server does not speak so late a protocol yet")
+        });
+    }
+    if query.take("client").is_some_and(|id| !is_client_id(&id)) {
+        return Err(ApiError::Malformed(
+            "`client` is not 22 base64url characters",
+        ));
+    }
+    let limit = query.number("limit", LIMIT_DEFAULT)?;
+    let limit = usize::try_from(limit)
+        .ok()
+        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+        .ok_or(ApiError::Malformed("`limit` is not 1 to 1,000"))?;
+    let cursor = query.take("cursor");
+    query.end()?;
+    Ok(Asked { cursor, limit })
+}
+
+/// Reads at a cursor. One that a database gave before it was restored from an older copy begins a new
+/// epoch.
+pub(super) async fn read_at<T: Send + 'static>(
+    shared: &Shared,
+    read: impl FnOnce(&rusqlite::Connection) -> Result<T, PullError> + Send + 'static,
+) -> Result<T, ApiError> {
+    match shared.readers.read(read).await? {
+        Ok(read) => Ok(read),
+        Err(PullError::Malformed) => Err(ApiError::Malformed("`cursor` is none of this server's")),
+        Err(PullError::Expired) => Err(ApiError::CursorExpired),
+        Err(PullError::EpochChanged { epoch }) => Err(ApiError::EpochChanged { epoch }),
+        Err(PullError::Restored { epoch }) => {
+            let fresh = random_id().map_err(|_| ApiError::Internal)?;
+            let epoch = shared.writer.renew_epoch(epoch, fresh).await?;
+            tracing::warn!("the database was restored from an older copy: a new epoch begins");
+            Err(ApiError::EpochChanged { epoch })
+        }
+        Err(PullError::Sqlite(error)) => {
+            tracing::error!(error = crate::writer::describe(&error), "reading failed");
+            Err(ApiError::Unavailable)
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Reading what has changed since a cursor: in one snapshot, without holding up the writer.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use tidesync_protocol::wire::{PROTOCOL, PullResponse, Record};
+
+use super::cursor::{Cursor, CursorError, Place};
+use super::records::raw;
+use super::spaces::Head;
+use crate::access::{Grant, Space};
+
+/// Most changes of one page.
+pub const LIMIT_MAX: usize = 1_000;
+
+/// About the most bytes of one page; a single change may be larger.
+pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// About the bytes of a change besides its value and its names.
+const CHANGE_BYTES: usize = 160;
+
+/// Nothing is pulled.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The text is not a cursor.
+    #[error("the cursor is none")]
+    Malformed,
+    /// Tombstones that the cursor's reader never saw are gone, or it is another user's.
+    #[error("the cursor is too old")]
+    Expired,
+    /// The cursor is of another epoch than `epoch`, the database's.
+    #[error("the server was restored from an older copy")]
+    EpochChanged {
+        /// The database's epoch.
+        epoch: String,
+    },
+    /// The cursor is of this epoch, and yet this database never gave it: it was restored from an older
+    /// copy, and needs a new epoch ([`super::renew_epoch`]).
+    #[error("the server was restored from an older copy just now")]
+    Restored {
+        /// The epoch that is over.
+        epoch: String,
+    },
+    /// SQLite refused.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// The next changes after `cursor`, or from the start without one, in the spaces of `grant`: each
+/// record once, as it is now, in the order of versions within a space. At most `limit` of them, and
+/// at most [`LIMIT_MAX`].
+///
+/// # Errors
+/// [`PullError`].
+pub fn pull(
+    connection: &Connection,
+    grant: &Grant,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<PullResponse, PullError> {
+    let snapshot = Snapshot::open(connection)?;
+    let mut reader = snapshot.reader(grant, cursor)?;
+    let mut page = Page {
+        changes: Vec::new(),
+        limit: limit.clamp(1, LIMIT_MAX),
+        bytes: 0,
+        remaining: 0,
+    };
+    for Reader { space, head, place } in &mut reader {
+        snapshot.read(space, *head, place, &mut page)?;
+    }
+    Ok(PullResponse {
+        protocol: PROTOCOL,
+        changes: page.changes,
+        cursor: snapshot.cursor(grant, reader)?,
+        epoch: snapshot.epoch,
+        more: page.remaining > 0,
+        remaining: page.remaining,
+    })
+}
+
+/// The cursor that a reader has who has read everything, and who had `cursor` before.
+///
+/// # Errors
+/// [`PullError`], as a pull with `cursor` has it.
+pub fn head(
+    connection: &Connection,
+    grant: &Grant,
+    cursor: Option<&str>,
+) -> Result<String, PullError> {
+    let snapshot = Snapshot::open(connection)?;
+    let mut reader = snapshot.reader(grant, cursor)?;
+    for Reader { space, head, place } in &mut reader {
+        snapshot.advance(space, place, head.version)?;
+    }
+    snapshot.cursor(grant, reader)
+}
+
+/// The database at one instant.
+struct Snapshot<'a> {
+    transaction: Transaction<'a>,
+    epoch: String,
+    secret: Vec<u8>,
+}
+
+/// Where a reader is in a space, and where the space is.
+struct Reader {
+    space: Space,
+    head: Head,
+    place: Place,
+}
+
+struct Page {
+    changes: Vec<Record>,
+    limit: usize,
+    bytes: usize,
+    remaining: u64,
+}
+
+impl Page {
+    /// Takes a change, unless the page is full.
+    fn take(&mut self, change: &Change) -> rusqlite::Result<bool> {
+        let bytes = change.bytes();
+        let is_first = self.changes.is_empty();
+        if self.changes.len() == self.limit || !is_first && PAGE_BYTES_MAX < self.bytes + bytes {
+            return Ok(false);
+        }
+        self.bytes += bytes;
+        self.changes.push(change.on_wire()?);
+        Ok(true)
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    fn open(connection: &'a Connection) -> Result<Self, PullError> {
+        let transaction = connection.unchecked_transaction()?;
+        let (epoch, secret) = transaction
+            .prepare_cached("SELECT epoch, secret FROM server WHERE id = 1")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Self {
+            transaction,
+            epoch,
+            secret,
+        })
+    }
+
+    /// Where the reader is in each space; at its start in those that the cursor does not know.
+    fn reader(&self, grant: &Grant, cursor: Option<&str>) -> Result<Vec<Reader>, PullError> {
+        let mut cursor = match cursor {
+            None => Cursor::default(),
+            Some(text) => self.genuine(text, grant.subject())?,
+        };
+        let mut reader = Vec::new();
+        for space in grant.spaces() {
+            let head = Head::load(&self.transaction, &space.stored)?;
+            let place = match cursor.places.remove(&space.name) {
+                Some(place) => self.possible(&space, head, place)?,
+                None => Place {
+                    seen: 0,
+                    began: head.version,
+                    boot: self.boot(&space, head.version)?,
+                },
+            };
+            reader.push(Reader { space, head, place });
+        }
+        Ok(reader)
+    }
+
+    fn genuine(&self, text: &str, subject: &str) -> Result<Cursor, PullError> {
+        let (epoch, cursor) = match Cursor::from_text(text, &self.secret, subject) {
+            Ok(cursor) => (cursor.epoch.clone(), Some(cursor)),
+            Err(CursorError::Foreign { epoch }) => (epoch, None),
+            Err(CursorError::Malformed) => return Err(PullError::Malformed),
+        };
+        if epoch != self.epoch {
+            return Err(PullError::EpochChanged {
+                epoch: self.epoch.clone(),
+            });
+        }
+        cursor.ok_or(PullError::Expired)
+    }
+
+    /// That this database gave the place, and has forgotten nothing since.
+    fn possible(&self, space: &Space, head: Head, place: Place) -> Result<Place, PullError> {
+        let known = place.known();
+        if head.version < known || self.boot(space, known)? != place.boot {
+            return Err(PullError::Restored {
+                epoch: self.epoch.clone(),
+            });
+        }
+        if known < head.forgotten_version {
+            return Err(PullError::Expired);
+        }
+        Ok(place)
+    }
+
+    /// The start of the server that gave a version.
+    fn boot(&self, space: &Space, version: u64) -> rusqlite::Result<String> {
+        let boot = self
+            .transaction
+            .prepare_cached(
+                "SELECT boot FROM space_boots WHERE space = ?1 AND first_version <= ?2
+                 ORDER BY first_version DESC LIMIT 1",
+            )?
+            .query_row((&space.stored, version), |row| row.get(0))
+            .optional()?;
+        Ok(boot.unwrap_or_default())
+    }
+
+    fn read(
+        &self,
+        space: &Space,
+        head: Head,
+        place: &mut Place,
+        page: &mut Page,
+    ) -> rusqlite::Result<()> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT table_name, rid, version, hlc, client, doc FROM records
+             WHERE space = ?1 AND version > ?2 ORDER BY version",
+        )?;
+        let mut rows = statement.query((&space.stored, place.seen))?;
+        let mut seen = place.seen;
+        while let Some(row) = rows.next()? {
+            let change = Change::read(&space.name, row)?;
+            if !page.take(&change)? {
+                page.remaining += self.count_after(space, seen)?;
+                return self.advance(space, place, seen);
+            }
+            seen = change.version;
+        }
+        self.advance(space, place, head.version)
+    }
+
+    fn count_after(&self, space: &Space, version: u64) -> rusqlite::Result<u64> {
+        self.transaction
+            .prepare_cached("SELECT count(*) FROM records WHERE space = ?1 AND version > ?2")?
+            .query_row((&space.stored, version), |row| row.get(0))
+    }
+
+    fn advance(&self, space: &Space, place: &mut Place, seen: u64) -> rusqlite::Result<()> {
+        if place.known() < seen {
+            place.boot = self.boot(space, seen)?;
+        }
+        place.seen = seen;
+        Ok(())
+    }
+
+    fn cursor(&self, grant: &Grant, reader: Vec<Reader>) -> Result<String, PullError> {
+        let places = reader
+            .into_iter()
+            .map(|reader| (reader.space.name, reader.place));
+        let cursor = Cursor {
+            epoch: self.epoch.clone(),
+            places: places.collect(),
+        };
+        let text = cursor.to_text(&self.secret, grant.subject());
+        text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)).into())
+    }
+}
+
+/// A row of a page.
+struct Change {
+    space: String,
+    table: String,
+    rid: String,
+    version: u64,
+    hlc: String,
+    client: String,
+    doc: Option<String>,
+}
+
+impl Change {
+    fn read(space: &str, row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            space: space.to_owned(),
+            table: row.get(0)?,
+            rid: row.get(1)?,
+            version: row.get(2)?,
+            hlc: row.get(3)?,
+            client: row.get(4)?,
+            doc: row.get(5)?,
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        let names = self.space.len() + self.table.len() + self.rid.len();
+        CHANGE_BYTES + names + self.doc.as_ref().map_or(0, String::len)
+    }
+
+    fn on_wire(&self) -> rusqlite::Result<Record> {
+        Ok(Record {
+            space: self.space.clone(),
+            table: self.table.clone(),
+            rid: self.rid.clone(),
+            version: self.version,
+            hlc: self.hlc.clone(),
+            client: self.client.clone(),
+            deleted: self.doc.is_none(),
+            value: self.doc.clone().map(|doc| raw(5, doc)).transpose()?,
+        })
+    }
+}

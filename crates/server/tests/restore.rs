@@ -1,0 +1,168 @@
+//! A server whose database was restored from an older copy knows it as soon as a client shows a cursor
+//! that was given since, and begins a new epoch (I20, F46).
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::json;
+use support::client::Answer;
+use support::ops::put;
+use support::{Running, start_with};
+
+fn serve(path: &Path) -> Running {
+    start_with(|config| config.database = path.to_owned())
+}
+
+fn part(answer: &Answer, name: &str) -> String {
+    let part = answer.json()[name].as_str().map(str::to_owned);
+    part.unwrap_or_else(|| panic!("no {name} in {}", answer.text()))
+}
+
+fn write(server: &Running, number: u64) -> Answer {
+    let op = put(
+        &format!("i.{number}"),
+        &format!("n{number}"),
+        &json!(number),
+    );
+    server.push("alice", 'a', &[op])
+}
+
+/// A database with a copy of how it was, and a cursor that was given after the copy was made.
+struct Restored {
+    _folder: tempfile::TempDir,
+    server: Running,
+    /// Given before the copy was made.
+    early: String,
+    /// Given after.
+    late: String,
+    epoch: String,
+}
+
+/// Makes `before` changes, a copy, and `after` more; restores the copy, and makes `again` changes.
+fn restored(before: u64, after: u64, again: u64) -> Restored {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, copy) = (folder.path().join("a.db"), folder.path().join("copy.db"));
+    let server = serve(&path);
+    (0..before).for_each(|number| drop(write(&server, number)));
+    let early = part(&server.pull("alice", ""), "cursor");
+    let into = copy.to_str().expect("text");
+    server
+        .database()
+        .execute("VACUUM INTO ?1", [into])
+        .expect("a copy");
+    (before..before + after).for_each(|number| drop(write(&server, number)));
+    let page = server.pull("alice", "");
+    drop(server);
+    std::fs::rename(&copy, &path).expect("the copy in its place");
+    let server = serve(&path);
+    (100..100 + again).for_each(|number| drop(write(&server, number)));
+    Restored {
+        _folder: folder,
+        server,
+        early,
+        late: part(&page, "cursor"),
+        epoch: part(&page, "epoch"),
+    }
+}
+
+#[test]
+fn a_cursor_that_was_never_given_begins_a_new_epoch() {
+    // Less than was there, as much, and more.
+    for again in [0, 3, 7] {
+        let Restored {
+            server,
+            late,
+            epoch,
+            _folder,
+            ..
+        } = restored(2, 3, again);
+        assert_eq!(
+            part(&write(&server, 50), "epoch"),
+            epoch,
+            "nobody knows yet"
+        );
+        let refused = server.pull("alice", &format!("cursor={late}"));
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (410, "epoch-changed"),
+            "{again}"
+        );
+        let new = part(&refused, "epoch");
+        assert_ne!(new, epoch);
+        let refused = server.pull("alice", &format!("cursor={late}"));
+        assert_eq!(refused.status, 410);
+        assert_eq!(part(&refused, "epoch"), new, "one restore is one epoch");
+        assert_eq!(part(&write(&server, 51), "epoch"), new);
+        let page = server.pull("alice", "");
+        assert_eq!(part(&page, "epoch"), new);
+        let changes = page.json()["changes"].as_array().map(Vec::len);
+        assert_eq!(changes, usize::try_from(2 + again + 2).ok(), "all of it");
+        let next = format!("cursor={}", part(&page, "cursor"));
+        assert_eq!(server.pull("alice", &next).status, 200);
+    }
+}
+
+#[test]
+fn the_new_epoch_stays_over_a_restart_and_ends_every_older_cursor() {
+    let restored = restored(2, 3, 0);
+    let path = restored.server.database.clone();
+    let refused = restored
+        .server
+        .pull("alice", &format!("cursor={}", restored.late));
+    let new = part(&refused, "epoch");
+    drop(restored.server);
+    let server = serve(&path);
+    assert_eq!(part(&server.pull("alice", ""), "epoch"), new);
+    let refused = server.pull("alice", &format!("cursor={}", restored.early));
+    assert_eq!(
+        (refused.code(), part(&refused, "epoch")),
+        ("epoch-changed".to_owned(), new)
+    );
+}
+
+#[test]
+fn what_was_given_before_the_copy_says_nothing_of_a_restore() {
+    let restored = restored(2, 3, 1);
+    let page = restored
+        .server
+        .pull("alice", &format!("cursor={}", restored.early));
+    assert_eq!(part(&page, "epoch"), restored.epoch);
+    assert_eq!(page.json()["changes"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_first_pull_that_was_under_way_is_recognised_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, copy) = (folder.path().join("a.db"), folder.path().join("copy.db"));
+    let server = serve(&path);
+    write(&server, 0);
+    let into = copy.to_str().expect("text");
+    let copied = server.database().execute("VACUUM INTO ?1", [into]);
+    copied.expect("a copy");
+    (1..4).for_each(|number| drop(write(&server, number)));
+    // Its reader has version 1 only, and knows that there was a version 4.
+    let under_way = part(&server.pull("alice", "limit=1"), "cursor");
+    drop(server);
+    std::fs::rename(&copy, &path).expect("the copy in its place");
+    let server = serve(&path);
+    let refused = server.pull("alice", &format!("cursor={under_way}"));
+    assert_eq!(refused.code(), "epoch-changed");
+}
+
+#[test]
+fn nobody_can_make_up_a_restore() {
+    let server = start_with(|_| {});
+    (0..5).for_each(|number| drop(write(&server, number)));
+    let epoch = part(&server.pull("alice", ""), "epoch");
+    let cursor = part(&server.pull("alice", ""), "cursor");
+    let tag = cursor.split_once('.').expect("two parts").1;
+    let forged = json!({ "e": epoch, "s": { "~": [99, "boot"] } });
+    let forged = {
+        use base64::Engine;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(forged.to_string())
+    };
+    let refused = server.pull("alice", &format!("cursor={forged}.{tag}"));
+    assert_eq!(refused.code(), "cursor-expired");
+    assert_eq!(part(&server.pull("alice", ""), "epoch"), epoch);
+}
