@@ -147,7 +147,7 @@ test('a token that has ended is renewed once, and no retry is spent', async ({ w
 
 test('a session that has ended for good waits for a sign-in, asking once', async ({ world }) => {
   world.token = ({ userId }) => world.server.token(userId, { lifetimeSeconds: -3_600 })
-  const { app } = await world.open(USER)
+  const { app } = await world.open(USER, { live: false })
   await app.evaluate((m) => m.putNotes(3))
   await app.evaluate((m) => m.until({ phase: 'needs-auth' }))
   await app.evaluate((m) => m.putNote('more'))
@@ -156,7 +156,9 @@ test('a session that has ended for good waits for a sign-in, asking once', async
     pending: 4,
     consecutiveFailures: 0,
   })
-  expect(world.proxy.pushes).toHaveLength(2)
+  const asked = await app.evaluate((m) => m.tokenRequests.map(({ reason }) => reason))
+  expect(asked.filter((reason) => reason === 'expired')).toHaveLength(1)
+  expect(world.proxy.pushes.filter(({ status }) => status !== 401)).toEqual([])
 
   world.token = ({ userId }) => world.server.token(userId)
   expect(await app.evaluate((m) => m.forceSync())).toBe(true)

@@ -92,6 +92,7 @@ test('changes of skipped tables start no sync and travel with the next one', asy
 
   await app.evaluate((m) => m.putNote('n'))
   await pass(page, app, 2_000)
+  await world.stored(({ records }) => records.length === 2)
   expect(world.proxy.pushes).toHaveLength(1)
   expect((await world.server.docs(USER, 'checkpoints')).size).toBe(1)
 })
