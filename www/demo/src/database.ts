@@ -1,32 +1,27 @@
 /** The app's own database code: plain IndexedDB. Tidesync is the two calls in `openDatabase`. */
 
 import { attach, installTidesync } from 'tidesync'
+import type { Device } from './devices'
+import type { User } from './users'
 
-export interface Workspace {
+export interface Note {
   readonly id: string
-  readonly name: string
+  readonly title: string
+  readonly text: string
   readonly createdAt: Date
 }
 
-export interface NoteFile {
-  readonly id: string
-  readonly workspaceId: string
-  readonly name: string
-  readonly content: string
-  readonly createdAt: Date
-  readonly updatedAt: Date
-}
+/** What of a note is written by hand. */
+export type NoteChange = Partial<Pick<Note, 'title' | 'text'>>
 
-/** Opens a user's own database. */
-export function openDatabase(userId: string): Promise<IDBDatabase> {
+/** Opens a user's database on a device. */
+export function openDatabase(device: Device, user: User): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open(`notes-${userId}`, 1)
+    const request = indexedDB.open(`demo-${device.id}-${user.id}`, 1)
     request.onupgradeneeded = () => {
       const database = request.result
-      database.createObjectStore('workspaces', { keyPath: 'id' })
-      const files = database.createObjectStore('files', { keyPath: 'id' })
-      files.createIndex('byWorkspace', ['workspaceId', 'createdAt'])
-      addWelcome(request.transaction)
+      const notes = database.createObjectStore('notes', { keyPath: 'id' })
+      notes.createIndex('byCreation', 'createdAt')
       installTidesync(database, request.transaction)
     }
     request.onsuccess = () => {
@@ -39,28 +34,17 @@ export function openDatabase(userId: string): Promise<IDBDatabase> {
   })
 }
 
-export async function listWorkspaces(database: IDBDatabase): Promise<Workspace[]> {
-  const store = database.transaction('workspaces').objectStore('workspaces')
-  const workspaces = await result<Workspace[]>(store.getAll())
-  return workspaces.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime())
-}
-
-/** The newest `limit` files of a workspace. */
-export function listFiles(
-  database: IDBDatabase,
-  workspaceId: string,
-  limit: number,
-): Promise<NoteFile[]> {
-  const index = database.transaction('files').objectStore('files').index('byWorkspace')
-  const request = index.openCursor(ofWorkspace(workspaceId), 'prev')
-  const files: NoteFile[] = []
+/** The newest `limit` notes. */
+export function listNotes(database: IDBDatabase, limit: number): Promise<Note[]> {
+  const request = store(database).index('byCreation').openCursor(null, 'prev')
+  const notes: Note[] = []
   return new Promise((resolve, reject) => {
     request.onsuccess = () => {
       const cursor = request.result
-      if (cursor === null || files.length === limit) {
-        resolve(files)
+      if (cursor === null || notes.length === limit) {
+        resolve(notes)
       } else {
-        files.push(cursor.value)
+        notes.push(cursor.value)
         cursor.continue()
       }
     }
@@ -68,75 +52,59 @@ export function listFiles(
   })
 }
 
-export function countFiles(database: IDBDatabase, workspaceId: string): Promise<number> {
-  const index = database.transaction('files').objectStore('files').index('byWorkspace')
-  return result(index.count(ofWorkspace(workspaceId)))
+export function countNotes(database: IDBDatabase): Promise<number> {
+  return result(store(database).count())
 }
 
-export function getFile(database: IDBDatabase, id: string): Promise<NoteFile | undefined> {
-  return result(database.transaction('files').objectStore('files').get(id))
+export function getNote(database: IDBDatabase, id: string): Promise<Note | undefined> {
+  return result(store(database).get(id))
 }
 
-export function saveWorkspace(database: IDBDatabase, workspace: Workspace): Promise<void> {
-  const transaction = database.transaction('workspaces', 'readwrite')
-  transaction.objectStore('workspaces').put(workspace)
-  return done(transaction)
-}
-
-/** Saves any number of files in one transaction. */
-export function saveFiles(database: IDBDatabase, files: readonly NoteFile[]): Promise<void> {
-  const transaction = database.transaction('files', 'readwrite')
-  const store = transaction.objectStore('files')
-  for (const file of files) {
-    store.put(file)
+/** Saves any number of notes in one transaction. */
+export function saveNotes(database: IDBDatabase, notes: readonly Note[]): Promise<void> {
+  const transaction = database.transaction('notes', 'readwrite')
+  for (const note of notes) {
+    transaction.objectStore('notes').put(note)
   }
   return done(transaction)
 }
 
-export function deleteFile(database: IDBDatabase, id: string): Promise<void> {
-  const transaction = database.transaction('files', 'readwrite')
-  transaction.objectStore('files').delete(id)
-  return done(transaction)
-}
-
-/** Deletes a workspace and its files in one transaction. */
-export function deleteWorkspace(database: IDBDatabase, id: string): Promise<void> {
-  const transaction = database.transaction(['workspaces', 'files'], 'readwrite')
-  transaction.objectStore('workspaces').delete(id)
-  const files = transaction.objectStore('files').index('byWorkspace')
-  const request = files.openCursor(ofWorkspace(id))
+/** Changes a note as it is now; one that is gone stays so. */
+export function changeNote(database: IDBDatabase, id: string, change: NoteChange): Promise<void> {
+  const transaction = database.transaction('notes', 'readwrite')
+  const notes = transaction.objectStore('notes')
+  const request: IDBRequest<Note | undefined> = notes.get(id)
   request.onsuccess = () => {
-    request.result?.delete()
-    request.result?.continue()
+    if (request.result !== undefined) {
+      notes.put({ ...request.result, ...change })
+    }
   }
   return done(transaction)
 }
 
-/** What a new user finds. */
-function addWelcome(upgrade: IDBTransaction | null): void {
-  const createdAt = new Date()
-  upgrade?.objectStore('workspaces').put({ id: 'welcome', name: 'Getting started', createdAt })
-  upgrade?.objectStore('files').put({
-    id: 'welcome',
-    workspaceId: 'welcome',
-    name: 'Read me first',
-    content: WELCOME,
-    createdAt,
-    updatedAt: createdAt,
-  })
+export function deleteNote(database: IDBDatabase, id: string): Promise<void> {
+  const transaction = database.transaction('notes', 'readwrite')
+  transaction.objectStore('notes').delete(id)
+  return done(transaction)
 }
 
-const WELCOME = `Edit this text. Each keystroke is a put() into IndexedDB, and nothing else.
+/** Saves notes where there are none. */
+export function saveFirstNotes(database: IDBDatabase, first: readonly Note[]): Promise<void> {
+  const transaction = database.transaction('notes', 'readwrite')
+  const notes = transaction.objectStore('notes')
+  const request = notes.count()
+  request.onsuccess = () => {
+    if (request.result === 0) {
+      for (const note of first) {
+        notes.put(note)
+      }
+    }
+  }
+  return done(transaction)
+}
 
-Then look at the panel beside it:
-- your changes wait 2 seconds, and go to the server together
-- go offline, edit, reload the page: nothing is lost
-- break the server: it waits longer after each failure
-- open a second tab: one of the two does the syncing
-`
-
-function ofWorkspace(id: string): IDBKeyRange {
-  return IDBKeyRange.bound([id], [id, []])
+function store(database: IDBDatabase): IDBObjectStore {
+  return database.transaction('notes').objectStore('notes')
 }
 
 function result<T>(request: IDBRequest<T>): Promise<T> {

@@ -1,34 +1,16 @@
 import { useEffect, useState } from 'react'
 
-/**
- * What is open. `fresh` is the record that was just made: its name is the first thing to write.
- * `chosen`: the user opened the file, so that it must be in sight.
- */
+/** The note that is open; `isFresh`: it was just made, and its title is the first thing to write. */
 export interface Selection {
-  readonly workspaceId: string
-  readonly fileId: string
-  readonly fresh?: string
-  readonly chosen?: boolean
+  /** Empty while nothing was chosen. */
+  readonly id: string
+  readonly isFresh?: boolean
 }
-
-const WELCOME: Selection = { workspaceId: 'welcome', fileId: 'welcome' }
 
 /** What is open in this tab; a reload opens the same again. */
 export function useSelection(database: IDBDatabase) {
   const key = `selection:${database.name}`
-  const [selection, select] = useState(() => restored(key))
-  useEffect(() => {
-    const { workspaceId, fileId } = selection
-    sessionStorage.setItem(key, JSON.stringify([workspaceId, fileId]))
-  }, [key, selection])
+  const [selection, select] = useState<Selection>(() => ({ id: sessionStorage.getItem(key) ?? '' }))
+  useEffect(() => sessionStorage.setItem(key, selection.id), [key, selection])
   return [selection, select] as const
-}
-
-function restored(key: string): Selection {
-  const text = sessionStorage.getItem(key)
-  if (text === null) {
-    return WELCOME
-  }
-  const [workspaceId, fileId] = JSON.parse(text) as [string, string]
-  return { workspaceId, fileId }
 }

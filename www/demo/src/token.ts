@@ -2,25 +2,26 @@
 
 import type { TokenRequest } from 'tidesync'
 
-const tokens = new Map<string, Promise<string>>()
-
-/** The user's token, asked for again when the server has refused the last. */
-export async function getToken({ reason, userId }: TokenRequest): Promise<string> {
-  if (reason === 'expired') {
-    tokens.delete(userId)
-  }
-  const token = tokens.get(userId) ?? fetchToken(userId)
-  tokens.set(userId, token)
-  try {
-    return await token
-  } catch (error) {
-    tokens.delete(userId)
-    throw error
+/** Gives the function that Tidesync asks; `server` is the sync server's address. */
+export function tokensOf(server: string): (request: TokenRequest) => Promise<string> {
+  const tokens = new Map<string, Promise<string>>()
+  return async ({ reason, userId }) => {
+    if (reason === 'expired') {
+      tokens.delete(userId)
+    }
+    const token = tokens.get(userId) ?? fetchToken(server, userId)
+    tokens.set(userId, token)
+    try {
+      return await token
+    } catch (error) {
+      tokens.delete(userId)
+      throw error
+    }
   }
 }
 
-async function fetchToken(userId: string): Promise<string> {
-  const response = await fetch('/api/dev/token', {
+async function fetchToken(server: string, userId: string): Promise<string> {
+  const response = await fetch(`${server}/api/dev/token`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ userId }),

@@ -1,4 +1,6 @@
-/** Who can be signed in. Each has a database of their own. */
+import type { Device } from './devices'
+
+/** Who can be signed in. */
 export const USERS = [
   { id: 'ada', name: 'Ada' },
   { id: 'grace', name: 'Grace' },
@@ -10,4 +12,10 @@ export type User = (typeof USERS)[number]
 export function currentUser(): User {
   const wanted = new URLSearchParams(location.search).get('user')
   return USERS.find(({ id }) => id === wanted) ?? USERS[0]
+}
+
+/** The address that shows a user's device, or all of the user's devices. */
+export function addressOf(user: User, device?: Device): string {
+  const named = device === undefined ? {} : { device: device.id }
+  return `/?${new URLSearchParams({ user: user.id, ...named })}`
 }

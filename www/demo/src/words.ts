@@ -3,15 +3,15 @@
 import type { SyncStatus } from 'tidesync'
 
 /** How good or bad a state is; the style sheet colours it. */
-export type Tone = 'good' | 'busy' | 'waiting' | 'bad' | 'off'
+export type Tone = 'good' | 'busy' | 'waiting' | 'ask' | 'bad' | 'off'
 
 const MINUTE_S = 60
 const HOUR_S = 3_600
 
-export function toneOf({ phase, pending, lastSyncTime, disabledReason }: SyncStatus): Tone {
-  switch (phase) {
+export function toneOf(status: SyncStatus): Tone {
+  switch (status.phase) {
     case 'idle':
-      return pending > 0 || lastSyncTime === 0 ? 'busy' : 'good'
+      return idleTone(status)
     case 'buffering':
     case 'waiting':
     case 'syncing':
@@ -22,19 +22,26 @@ export function toneOf({ phase, pending, lastSyncTime, disabledReason }: SyncSta
     case 'needs-auth':
       return 'waiting'
     case 'disabled':
-      return disabledReason === 'failures' ? 'bad' : 'off'
+      return status.disabledReason === 'failures' ? 'bad' : 'off'
     case 'engine-failed':
     case 'storage-failed':
       return 'bad'
   }
 }
 
+function idleTone({ pending, held, conflicts, lastSyncTime }: SyncStatus): Tone {
+  if (held > 0) {
+    return conflicts === held ? 'ask' : 'bad'
+  }
+  return pending > 0 || lastSyncTime === 0 ? 'busy' : 'good'
+}
+
 /** What a screen reader is told: no numbers that change, and one text while things go well. */
 export function announcement(status: SyncStatus): string {
-  const { phase, pending, lastSyncTime, disabledReason } = status
+  const { phase, disabledReason } = status
   switch (phase) {
     case 'idle':
-      return pending > 0 || lastSyncTime === 0 ? 'Changes are waiting' : 'Everything is synced'
+      return idleAnnouncement(status)
     case 'buffering':
     case 'waiting':
     case 'syncing':
@@ -53,6 +60,13 @@ export function announcement(status: SyncStatus): string {
     case 'storage-failed':
       return "This browser's storage fails"
   }
+}
+
+function idleAnnouncement({ pending, held, lastSyncTime }: SyncStatus): string {
+  if (held > 0) {
+    return 'A change needs a decision'
+  }
+  return pending > 0 || lastSyncTime === 0 ? 'Changes are waiting' : 'Everything is synced'
 }
 
 const DISABLED = {

@@ -1,5 +1,5 @@
-import { type Activity, activity } from '../activity'
-import { useStore } from '../store'
+import { type Activity, activity } from '../../activity'
+import { useStore } from '../../store'
 
 const OPERATIONS = {
   create: 'added',
@@ -19,8 +19,8 @@ const ORIGINS = {
 export function ActivityLog() {
   const entries = useStore(activity)
   return (
-    <section className="card activity" aria-labelledby="activity-title">
-      <h2 id="activity-title">What happens</h2>
+    <section className="activity" aria-labelledby="activity-title">
+      <h3 id="activity-title">What happens</h3>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
       <ol tabIndex={0} aria-labelledby="activity-title">
         {entries.map((entry) => (

@@ -1,4 +1,4 @@
-import { USERS, type User } from '../users'
+import { addressOf, USERS, type User } from '../../users'
 
 export function Header({ user }: { user: User }) {
   return (
@@ -7,16 +7,20 @@ export function Header({ user }: { user: User }) {
         <img src="/icon.svg" alt="" width="36" height="36" />
         <div>
           <h1>Tidesync demo</h1>
-          <p>A notes app on plain IndexedDB. Every change reaches its server by itself.</p>
+          <p>One notes app on two devices, each with its own IndexedDB.</p>
         </div>
       </div>
       <nav className="users" aria-label="Signed in as">
-        {USERS.map(({ id, name }) => (
-          <a key={id} href={`?user=${id}`} aria-current={id === user.id ? 'page' : undefined}>
+        {USERS.map((each) => (
+          <a
+            key={each.id}
+            href={addressOf(each)}
+            aria-current={each.id === user.id ? 'page' : undefined}
+          >
             <span className="avatar" aria-hidden="true">
-              {name[0]}
+              {each.name[0]}
             </span>
-            {name}
+            {each.name}
           </a>
         ))}
       </nav>

@@ -1,0 +1,3 @@
+/** Ids of places that the focus moves to. */
+export const STATUS_ID = 'status'
+export const ISSUES_ID = 'issues'
