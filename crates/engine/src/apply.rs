@@ -5,10 +5,11 @@ use tidesync_protocol::hash::{FieldHasher, Fields};
 
 use crate::config::Config;
 use crate::database::{Change, Database};
+use crate::index::Waiting;
 use crate::interface::{
     Now, PageId, Prepared, PreparedValue, RecordName, RecordValue, TableRow, Write,
 };
-use crate::overlay::{Before, Outcome, overlay};
+use crate::overlay::{self, Before, Outcome, Replaced, overlay};
 use crate::references;
 use crate::remote::Remote;
 use crate::shadow::{Entry, Field, Names, WHOLE};
@@ -53,6 +54,15 @@ pub(crate) enum Here<'a> {
     Value(Fields<'a>),
 }
 
+impl<'a> Here<'a> {
+    fn fields(&self) -> Option<&Fields<'a>> {
+        match self {
+            Self::Value(fields) => Some(fields),
+            Self::Untouched | Self::Gone | Self::Odd => None,
+        }
+    }
+}
+
 impl Applying {
     /// Keeps what is of a table that is tracked here.
     pub(crate) fn new(
@@ -91,6 +101,15 @@ impl Applying {
     pub(crate) fn name_pages(&self, database: &Database) -> Vec<PageId> {
         let needs = self.needs.iter();
         let pages = needs.map(|(table, rid, _)| database.alias_page(table, rid));
+        let missing = database.missing_pages(pages.collect());
+        if !missing.is_empty() {
+            return missing;
+        }
+        // A name holds as long as its record has it: those pages are needed too.
+        let pages = self.needs.iter().filter_map(|(table, rid, _)| {
+            let lid = database.alias(table, rid)?;
+            Some(database.page_id(table, &lid))
+        });
         database.missing_pages(pages.collect())
     }
 
@@ -139,7 +158,11 @@ impl Applying {
     /// What a record of a generated key is called here.
     fn named(&self, database: &Database, table: &str, rid: &str) -> Option<String> {
         let new = self.named.get(&(table.to_owned(), rid.to_owned())).cloned();
-        new.or_else(|| database.alias(table, rid))
+        new.or_else(|| {
+            database
+                .alias(table, rid)
+                .filter(|lid| database.is_named(table, lid, rid))
+        })
     }
 
     /// Values as the app has them: with the keys of parents in place of their ids.
@@ -169,6 +192,8 @@ impl Applying {
         let needs = self.needs.iter();
         let names = needs.map(|(table, rid, _)| database.alias_page(table, rid));
         let mut pages: SortedSet<PageId> = names.collect();
+        let new = self.named.iter();
+        pages.extend(new.map(|((table, _), lid)| database.page_id(table, lid)));
         let mut wants = Vec::new();
         for (change, lid) in self.changes.iter().zip(&self.lids) {
             let Some(lid) = lid else { continue };
@@ -185,14 +210,19 @@ impl Applying {
         wants
     }
 
-    /// Works out the transaction. The pages are in memory.
-    pub(crate) fn change(self, database: &Database, prepared: &Prepared, now: Now) -> Change {
-        let mut change = Change::new(database);
+    /// Adds all of it to a transaction. The pages are in memory.
+    pub(crate) fn add_to(
+        self,
+        change: &mut Change,
+        database: &Database,
+        prepared: &Prepared,
+        now: Now,
+    ) {
         let mut hasher = FieldHasher::new(database.meta.hash_key());
         let local = local_values(&self.wants, prepared, &mut hasher);
         let mut taker = Taker {
             database,
-            change: &mut change,
+            change: &mut *change,
             now,
             restores: self.restores,
             asked: self.mark.is_none(),
@@ -211,13 +241,14 @@ impl Applying {
         }
         for ((table, rid), lid) in self.named.iter() {
             change.set_alias(database, table, rid, lid);
+            change.name(database, table, lid, rid);
         }
-        change.tails = tails(database, taken.into_iter());
+        change.tails.extend(tails(database, taken.into_iter()));
         if let Some(mark) = self.mark {
             change.meta.epoch = mark.epoch;
             change.meta.cursor = Some(mark.cursor);
+            change.meta.last_sync = change.meta.last_sync.max(now.wall_ms);
         }
-        change
     }
 }
 
@@ -325,12 +356,27 @@ impl Taker<'_, '_> {
             lid,
             all: lost,
         };
+        let mut replaced = None;
+        let was_here = known.as_ref().is_some_and(Entry::is_alive);
         let outcome = match (here, &theirs) {
             (Here::Untouched, _) => Outcome::Remote,
-            (Here::Gone, _) if missing && !pending => Outcome::Remote,
+            // The app has written nothing since the operation that the server answers with this.
+            (_, _) if self.asked && !pending && !database.is_held(table, lid) => {
+                replaced = Some(overlay::replaced(here.fields(), theirs.as_ref()));
+                Outcome::Remote
+            }
+            // What was never here, or is known to be gone, nobody has removed since.
+            (Here::Gone, _) if !pending && (missing || (!was_here && !lost)) => Outcome::Remote,
             (Here::Value(ours), None) if !pending && !before.is_changed(ours) => Outcome::Remote,
-            (Here::Gone | Here::Odd, _) | (Here::Value(_), None) => Outcome::Kept,
-            (Here::Value(ours), Some(theirs)) => overlay(before, ours, theirs),
+            (Here::Gone | Here::Odd, _) | (Here::Value(_), None) => {
+                replaced = Some(Replaced::new());
+                Outcome::Kept
+            }
+            (Here::Value(ours), Some(theirs)) => {
+                let (outcome, fields) = overlay(before, ours, theirs);
+                replaced = Some(fields);
+                outcome
+            }
         };
         self.store(remote, lid, &outcome);
         if lost {
@@ -339,14 +385,21 @@ impl Taker<'_, '_> {
         self.note_held(remote, lid);
         // What the server has lost is no news that an app could be behind of.
         let known = known.filter(|_| !lost);
-        self.advance(remote, lid, known.as_ref(), theirs.as_ref());
+        let replaced = replaced.as_deref();
+        self.advance(remote, lid, (known.as_ref(), replaced), theirs.as_ref());
         true
     }
 
-    /// Whether a change of the record waits, of whomever.
+    /// Whether a change of the record waits, of whomever. One that is staged does not count where
+    /// its verdict brought the record.
     pub(crate) fn is_pending(&self, table: &str, lid: &str) -> bool {
         let id = self.database.id(table, lid);
-        self.database.own.contains(id) || self.database.others.contains(id)
+        let own = match self.database.own.progress(id) {
+            Waiting::Captured => true,
+            Waiting::Staged => !self.asked,
+            Waiting::No => false,
+        };
+        own || self.database.others.contains(id)
     }
 
     pub(crate) fn store(&mut self, remote: &Remote, lid: &str, outcome: &Outcome) {
@@ -418,8 +471,8 @@ impl Taker<'_, '_> {
         }
         let value = remote.value.as_ref();
         match value.map(|value| hasher.field_hashes(value.as_bytes())) {
-            None => self.advance(remote, lid, known.as_ref(), None),
-            Some(Ok(theirs)) => self.advance(remote, lid, known.as_ref(), Some(&theirs)),
+            None => self.advance(remote, lid, (known.as_ref(), None), None),
+            Some(Ok(theirs)) => self.advance(remote, lid, (known.as_ref(), None), Some(&theirs)),
             Some(Err(_)) => {}
         }
     }
@@ -428,7 +481,7 @@ impl Taker<'_, '_> {
         &mut self,
         remote: &Remote,
         lid: &str,
-        known: Option<&Entry>,
+        (known, replaced): (Option<&Entry>, Option<&[(String, u64)]>),
         theirs: Option<&Fields<'_>>,
     ) {
         let database = self.database;
@@ -449,7 +502,7 @@ impl Taker<'_, '_> {
         if known.is_none() {
             page.remove(lid);
         }
-        page.advance(lid, entry, &names);
+        page.advance(lid, entry, replaced, &names);
         if generated {
             self.change
                 .set_alias(database, &remote.table, &remote.rid, lid);

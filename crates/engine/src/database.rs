@@ -5,11 +5,8 @@ use siphasher::sip::SipHasher24;
 
 use crate::fold::Taken;
 use crate::index::{self, Id, Index};
-use crate::interface::{
-    Call, HeldNotice, LogRow, Now, PageId, RowUser, Table, TableRow, Text, Write,
-};
+use crate::interface::{HeldNotice, LogRow, Now, PageId, RowUser, Table, TableRow, Text, Write};
 use crate::meta::{Counts, Meta, ScanMark};
-use crate::remote::Remote;
 use crate::resolve::Decision;
 use crate::shadow::{self, Entry, Names, Page};
 use crate::sorted::{SortedMap, SortedSet};
@@ -153,6 +150,15 @@ impl Database {
     pub(crate) fn alias(&self, table: &str, rid: &str) -> Option<String> {
         let page = self.page(&self.alias_page(table, rid))?;
         page.get(rid)?.rid.clone()
+    }
+
+    /// Whether the record with this local name has this id on the server, or none yet. A key that
+    /// was used again is another record's.
+    pub(crate) fn is_named(&self, table: &str, lid: &str, rid: &str) -> bool {
+        let page = self.page(&self.page_id(table, lid));
+        let entry = page.and_then(|page| page.get(lid));
+        let known = entry.and_then(|entry| entry.rid.as_deref());
+        known.is_none_or(|known| known == rid)
     }
 
     pub(crate) fn buckets(&self, table: &str) -> u32 {
@@ -339,17 +345,15 @@ pub(crate) struct Change {
     /// Records of the app and rows of its logs, as they are written.
     pub(crate) records: Vec<Write>,
     /// The records of the rows: a hint for the counts.
-    appended: Vec<(String, String)>,
-    /// The decision that this carries out, and the call that is to be answered.
-    pub(crate) decided: Option<(Decision, Option<Call>)>,
+    pub(crate) appended: Vec<(String, String)>,
+    /// The decision that this carries out.
+    pub(crate) decided: Option<Decision>,
     /// Whether the records were taken over from the server.
     pub(crate) takes_over: bool,
     /// Logs that must not have grown.
     pub(crate) tails: Vec<TableRow>,
     /// What is told of conflicts that were resolved without asking, as JSON.
     pub(crate) history: Vec<String>,
-    /// Records that the server has merged: to be taken over next.
-    pub(crate) merged: Vec<Remote>,
 }
 
 /// Whose the log rows become that name no user, when the owner changes.
@@ -381,7 +385,6 @@ impl Change {
             takes_over: false,
             tails: Vec::new(),
             history: Vec::new(),
-            merged: Vec::new(),
         }
     }
 
@@ -438,6 +441,20 @@ impl Change {
         };
         self.page_mut(database, page)
             .put(rid, entry, &Names::default());
+    }
+
+    /// Gives a record that is not here yet its id, so that it gets no other. The page is in memory.
+    pub(crate) fn name(&mut self, database: &Database, table: &str, lid: &str, rid: &str) {
+        let page = self.page_mut(database, database.page_id(table, lid));
+        if page.get(lid).is_some() {
+            return;
+        }
+        let entry = Entry {
+            rid: Some(rid.to_owned()),
+            owner: database.meta.owner.unwrap_or(0),
+            ..Entry::default()
+        };
+        page.put(lid, entry, &Names::default());
     }
 
     /// Puts a change of the record into the log, as if the app had made it now.

@@ -20,7 +20,6 @@ use crate::breaker::Breaker;
 use crate::config::Config;
 use crate::database::{Change, Database};
 use crate::interface::{Call, Effect, Input, LogLevel, Now, PageId, Prepared, Task};
-use crate::remote::Remote;
 use crate::resolve::Decision;
 use crate::rng::Rng;
 use crate::schedule::{Schedule, TimerReason};
@@ -48,13 +47,12 @@ pub struct Engine {
     /// The step under way, with the task whose answer it waits for.
     step: Option<(Task, Step)>,
     run: Option<Run>,
-    /// Records that the server has merged, to be taken over next. What is lost of them with this
-    /// engine comes again with the next pull.
-    inbox: Vec<Remote>,
     stream: Stream,
-    /// Held operations whose fate is decided, each with the call that is to be answered.
-    decisions: Vec<(Decision, Option<Call>)>,
+    /// What was decided of held operations and is not carried out.
+    decisions: Vec<Decision>,
     asked: Asked,
+    /// Wall milliseconds of the last sync that the server confirmed.
+    confirmed_ms: u64,
     /// The log has grown since it was read.
     moved: bool,
     /// Calls that wait for a sync to begin.
@@ -161,10 +159,10 @@ impl Engine {
             database: None,
             step: None,
             run: None,
-            inbox: Vec::new(),
             stream: Stream::default(),
             decisions: Vec::new(),
             asked: Asked::default(),
+            confirmed_ms: 0,
             moved: false,
             calls: Vec::new(),
             schedule: Schedule::default(),

@@ -6,6 +6,9 @@ use tidesync_protocol::json::push_text;
 
 use crate::shadow::{ABSENT, Page};
 
+/// The fields of the app's record that are replaced, and the hashes of what they were.
+pub(crate) type Replaced = Vec<(String, u64)>;
+
 /// What becomes of the app's record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -28,15 +31,20 @@ pub(crate) struct Before<'a> {
 }
 
 /// Lays the changes of `local` since `before` over `remote`.
-pub(crate) fn overlay(before: Before<'_>, local: &Fields<'_>, remote: &Fields<'_>) -> Outcome {
-    match (local, remote) {
-        (Fields::Each(local), Fields::Each(remote)) => each(before, local, remote),
+pub(crate) fn overlay(
+    before: Before<'_>,
+    local: &Fields<'_>,
+    remote: &Fields<'_>,
+) -> (Outcome, Replaced) {
+    let outcome = match (local, remote) {
+        (Fields::Each(local), Fields::Each(remote)) => return each(before, local, remote),
         (Fields::Whole(local), Fields::Whole(remote)) if local.keyed == remote.keyed => {
             Outcome::Kept
         }
         _ if before.is_changed(local) => Outcome::Kept,
         _ => Outcome::Remote,
-    }
+    };
+    (outcome, Replaced::new())
 }
 
 impl Before<'_> {
@@ -77,41 +85,63 @@ impl Before<'_> {
     }
 }
 
-fn each(before: Before<'_>, local: &[Field<'_>], remote: &[Field<'_>]) -> Outcome {
-    let (mut kept, mut taken) = (0, 0);
+/// What is replaced where all of `local` becomes `remote`.
+pub(crate) fn replaced(local: Option<&Fields<'_>>, remote: Option<&Fields<'_>>) -> Replaced {
+    let (Some(Fields::Each(local)), Some(Fields::Each(remote))) = (local, remote) else {
+        return Replaced::new();
+    };
+    let names = local.iter().chain(remote).map(|field| field.name.as_ref());
+    let hash = |fields: &[Field<'_>], name: &str| {
+        find(fields, name).map_or(ABSENT, |field| field.hashes.keyed)
+    };
+    let mut replaced = Replaced::new();
+    for name in names {
+        let ours = hash(local, name);
+        let is_new = !replaced.iter().any(|(known, _)| known == name);
+        if ours != hash(remote, name) && is_new {
+            replaced.push((name.to_owned(), ours));
+        }
+    }
+    replaced
+}
+
+fn each(before: Before<'_>, local: &[Field<'_>], remote: &[Field<'_>]) -> (Outcome, Replaced) {
+    let mut kept = 0;
+    let mut replaced = Replaced::new();
     let mut members: Vec<(&str, &str)> = Vec::new();
     for theirs in remote {
-        match find(local, &theirs.name) {
-            Some(ours) if ours.hashes.keyed == theirs.hashes.keyed => {
-                members.push((&theirs.name, theirs.value));
-            }
-            Some(ours) if before.is_dirty(&ours.name, ours.hashes.keyed) => {
+        let ours = find(local, &theirs.name);
+        let hash = ours.map_or(ABSENT, |ours| ours.hashes.keyed);
+        match ours {
+            Some(ours) if hash == theirs.hashes.keyed => members.push((&ours.name, ours.value)),
+            Some(ours) if before.is_dirty(&ours.name, hash) => {
                 kept += 1;
                 members.push((&ours.name, ours.value));
             }
             None if before.is_removed(&theirs.name) => kept += 1,
             _ => {
-                taken += 1;
+                replaced.push((theirs.name.clone().into_owned(), hash));
                 members.push((&theirs.name, theirs.value));
             }
         }
     }
-    for ours in local
+    let only_ours = local
         .iter()
-        .filter(|ours| find(remote, &ours.name).is_none())
-    {
+        .filter(|ours| find(remote, &ours.name).is_none());
+    for ours in only_ours {
         if before.is_dirty(&ours.name, ours.hashes.keyed) {
             kept += 1;
             members.push((&ours.name, ours.value));
         } else {
-            taken += 1;
+            replaced.push((ours.name.clone().into_owned(), ours.hashes.keyed));
         }
     }
-    match (kept, taken) {
+    let outcome = match (kept, replaced.len()) {
         (_, 0) => Outcome::Kept,
         (0, _) => Outcome::Remote,
         _ => Outcome::Mixed(object(&members)),
-    }
+    };
+    (outcome, replaced)
 }
 
 fn find<'a, 'b>(fields: &'b [Field<'a>], name: &str) -> Option<&'b Field<'a>> {

@@ -241,6 +241,7 @@ proptest! {
             recovery_at: None,
             retry_at: retry,
             poked: false,
+            poke_from: 0,
         };
         let wish = [wanted, retry, periodic].into_iter().flatten().min();
         let expected = wish.map(|wish| wish.max(throttle).max(backoff.unwrap_or(0)));

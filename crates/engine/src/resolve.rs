@@ -6,7 +6,7 @@ use tidesync_protocol::json::ObjectWriter;
 
 use crate::apply::{Here, Taker, local_values, tails};
 use crate::database::{Change, Database};
-use crate::interface::{Choice, Chosen, Now, Prepared, RecordName, RecordValue, Write};
+use crate::interface::{Call, Choice, Chosen, Now, Prepared, RecordValue, Write};
 use crate::overlay::{Before, Outcome, overlay};
 use crate::remote::Remote;
 use crate::staged::Held;
@@ -14,25 +14,22 @@ use crate::staged::Held;
 /// A decision about a held operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decision {
-    pub(crate) held: Held,
+    pub(crate) op: String,
     pub(crate) choice: Choice,
     /// Who decided, for the history.
     pub(crate) by: &'static str,
+    /// The server's record that it was about, where no other will do.
+    pub(crate) against: Option<String>,
+    /// The app's call that is answered.
+    pub(crate) call: Option<Call>,
 }
 
 impl Decision {
-    /// The record.
-    pub(crate) fn record(&self) -> RecordName {
-        RecordName {
-            table: self.held.table.clone(),
-            lid: self.held.lid.clone(),
-        }
-    }
-
     /// Works out the transaction. The record's page is in memory, and `prepared` has its value.
     /// Tells besides whether the server is to be asked for the record.
     pub(crate) fn change(
         &self,
+        held: &Held,
         database: &Database,
         remote: Option<&Remote>,
         prepared: &Prepared,
@@ -40,7 +37,7 @@ impl Decision {
     ) -> (Change, bool) {
         let mut change = Change::new(database);
         let mut hasher = FieldHasher::new(database.meta.hash_key());
-        let record = self.record();
+        let record = held.record();
         let local = local_values(std::slice::from_ref(&record), prepared, &mut hasher);
         let here = local.get(&record).unwrap_or(&Here::Gone);
         let mut deciding = Deciding {
@@ -51,7 +48,7 @@ impl Decision {
                 restores: false,
                 asked: false,
             },
-            held: &self.held,
+            held,
             asks: false,
         };
         match (&self.choice, remote) {
@@ -62,15 +59,15 @@ impl Decision {
             (Choice::Value(chosen), remote) => deciding.send_chosen(chosen, remote, &mut hasher),
         }
         let asks = deciding.asks;
-        change.released.push(self.held.op.clone());
+        change.released.push(held.op.clone());
         change
             .history
-            .extend(remote.map(|remote| self.history(database, remote, now)));
-        change.tails = tails(database, std::iter::once(self.held.table.clone()));
+            .extend(remote.map(|remote| self.history((held, database), remote, now)));
+        change.tails = tails(database, std::iter::once(held.table.clone()));
         (change, asks)
     }
 
-    fn history(&self, database: &Database, remote: &Remote, now: Now) -> String {
+    fn history(&self, (held, database): (&Held, &Database), remote: &Remote, now: Now) -> String {
         let took = match &self.choice {
             Choice::Local => "local",
             Choice::Remote => "remote",
@@ -78,11 +75,11 @@ impl Decision {
         };
         let mut entry = ObjectWriter::default();
         entry.whole("at", now.wall_ms);
-        entry.text("user", database.meta.user_of(self.held.owner));
-        entry.text("table", &self.held.table);
-        entry.text("lid", &self.held.lid);
+        entry.text("user", database.meta.user_of(held.owner));
+        entry.text("table", &held.table);
+        entry.text("lid", &held.lid);
         entry.text("by", self.by);
-        entry.whole("base", self.held.base);
+        entry.whole("base", held.base);
         entry.whole("version", remote.version);
         entry.text("took", took);
         entry.json("remote", remote.value.as_deref().unwrap_or("null"));
@@ -142,7 +139,7 @@ impl Deciding<'_, '_> {
                     lid: &self.held.lid,
                     all: false,
                 };
-                overlay(before, ours, &theirs)
+                overlay(before, ours, &theirs).0
             }
             _ => Outcome::Kept,
         }

@@ -48,6 +48,8 @@ pub(crate) struct Schedule {
     pub(crate) retry_at: Option<u64>,
     /// The server has something new: that is fetched at once, whatever the throttle says.
     pub(crate) poked: bool,
+    /// But not before: it was asked a moment ago.
+    pub(crate) poke_from: u64,
 }
 
 impl Schedule {
@@ -58,10 +60,10 @@ impl Schedule {
             return Some((at, TimerReason::Recovery));
         }
         let backed_off = (self.backoff_until.unwrap_or(0), TimerReason::Backoff);
-        let poke = self.poked.then_some(if backed_off.0 > 0 {
+        let poke = self.poked.then_some(if backed_off.0 > self.poke_from {
             backed_off
         } else {
-            (0, TimerReason::Poke)
+            (self.poke_from, TimerReason::Poke)
         });
         let wishes = [
             (self.wanted_at, TimerReason::Buffer),

@@ -4,8 +4,10 @@ use tidesync_protocol::json::ObjectWriter;
 use tidesync_protocol::wire::Verdict;
 
 use crate::answer::{Answer, Judged};
+use crate::apply::tails;
 use crate::database::{Change, Database};
-use crate::interface::{HeldNotice, Now, PageId, Text};
+use crate::index::Waiting;
+use crate::interface::{HeldNotice, Now, PageId, Text, Write};
 use crate::remote::Remote;
 use crate::shadow::Entry;
 use crate::sorted::{SortedMap, SortedSet};
@@ -53,12 +55,12 @@ pub(crate) fn fates(ops: &[StagedOp], answer: Answer) -> Vec<Fate> {
     let fate = |op: &StagedOp| {
         verdicts
             .remove(&op.op)
-            .map_or(Fate::PutOff { after_ms: 0 }, judge)
+            .map_or(Fate::PutOff { after_ms: 0 }, |entry| judge(op, entry))
     };
     ops.iter().map(fate).collect()
 }
 
-fn judge(entry: Judged) -> Fate {
+fn judge(op: &StagedOp, entry: Judged) -> Fate {
     let hold = |code: &str, remote: Option<Remote>| Fate::Hold {
         code: entry.code.clone().unwrap_or_else(|| code.to_owned()),
         message: entry.message.clone().unwrap_or_default(),
@@ -75,7 +77,8 @@ fn judge(entry: Judged) -> Fate {
             },
         },
         Verdict::Conflict => hold("conflict", entry.record.clone()),
-        Verdict::NeedFull => Fate::Full,
+        Verdict::NeedFull if op.patch => Fate::Full,
+        Verdict::NeedFull => hold("need-full", None),
         Verdict::Rejected => hold("rejected", None),
         Verdict::Retry | Verdict::Blocked => Fate::PutOff {
             after_ms: entry.retry_after_ms.unwrap_or(0),
@@ -89,10 +92,9 @@ impl Settling {
             .staged
             .get(&batch)
             .map_or(&[][..], |batch| &batch.ops);
-        let done = ops
-            .iter()
-            .zip(&fates)
-            .filter(|(_, fate)| matches!(fate, Fate::Done { .. } | Fate::Full));
+        let done = ops.iter().zip(&fates).filter(|(_, fate)| {
+            matches!(fate, Fate::Done { .. } | Fate::Merged { .. } | Fate::Full)
+        });
         let pages: SortedSet<PageId> = done
             .map(|(op, _)| database.page_id(&op.table, &op.lid))
             .collect();
@@ -102,6 +104,15 @@ impl Settling {
             fates,
             pages,
         }
+    }
+
+    /// The records that the server has merged.
+    pub(crate) fn merged(&self) -> Vec<Remote> {
+        let merged = self.fates.iter().filter_map(|fate| match fate {
+            Fate::Merged { record, .. } => Some(record.clone()),
+            Fate::Done { .. } | Fate::Full | Fate::Hold { .. } | Fate::PutOff { .. } => None,
+        });
+        merged.collect()
     }
 
     /// How many operations are held.
@@ -143,7 +154,7 @@ impl Settling {
                     change
                         .history
                         .extend(history((user, op), &record, resolved, now));
-                    change.merged.push(record);
+                    note_own(&mut change, database, &batch, op);
                 }
                 Fate::Full => send_whole(&mut change, database, &batch, op, now),
                 Fate::Hold {
@@ -213,9 +224,51 @@ fn confirm(
     page.put(&op.lid, entry, &batch.names);
 }
 
-/// The record goes back to the log, to be staged whole: the server is not known to have it.
+/// The server has the operation, and more: what is known of it counts as told by this client, not by
+/// another. The record itself follows.
+fn note_own(change: &mut Change, database: &Database, batch: &Batch, op: &StagedOp) {
+    let id = database.page_id(&op.table, &op.lid);
+    let page = change.page_mut(database, id);
+    let known = page.get(&op.lid).filter(|entry| entry.owner == batch.owner);
+    let known = known.cloned().unwrap_or_else(|| Entry {
+        rid: op.rid.clone(),
+        owner: batch.owner,
+        ..Entry::default()
+    });
+    if op.patch {
+        return page.patch(&op.lid, &op.fields, &op.unset, &batch.names);
+    }
+    let entry = Entry {
+        deleted: op.delete,
+        fields: op.fields.clone(),
+        stale: Vec::new(),
+        ..known
+    };
+    page.put(&op.lid, entry, &batch.names);
+}
+
+/// The server does not have the record. It goes back to the log, to be staged whole; where nothing
+/// was to be changed, it is gone here too.
 fn send_whole(change: &mut Change, database: &Database, batch: &Batch, op: &StagedOp, now: Now) {
     let id = database.page_id(&op.table, &op.lid);
+    if op.is_empty() {
+        change.release(database, batch.owner, &op.table, &op.lid);
+        if let Some(entry) = change.page_mut(database, id).get_mut(&op.lid) {
+            entry.deleted = true;
+            entry.fields.clear();
+            entry.stale.clear();
+        }
+        if database.own.progress(database.id(&op.table, &op.lid)) != Waiting::Captured {
+            change.records.push(Write::DeleteRecord {
+                table: op.table.clone(),
+                lid: op.lid.clone(),
+            });
+            change
+                .tails
+                .extend(tails(database, std::iter::once(op.table.clone())));
+        }
+        return;
+    }
     if let Some(entry) = change.page_mut(database, id).get_mut(&op.lid) {
         entry.version = 0;
         entry.fields.clear();

@@ -222,29 +222,31 @@ impl Page {
         }
     }
 
-    /// The record became this on the server: what changed is stale until the app is seen to know.
-    pub(crate) fn advance(&mut self, lid: &str, mut entry: Entry, names: &Names) {
+    /// The record became this on the server. `replaced` are the fields that changed in the app's
+    /// store with it, and what they were there; none where the app had what was known of the server.
+    pub(crate) fn advance(
+        &mut self,
+        lid: &str,
+        mut entry: Entry,
+        replaced: Option<&[(String, u64)]>,
+        names: &Names,
+    ) {
         for field in &mut entry.fields {
             *field = self.names.adopt(*field, names);
         }
-        if let Some(before) = self.entries.get(lid).filter(|before| before.is_alive()) {
-            let hash = |fields: &[Field], place: u32| {
-                let field = fields.iter().find(|field| field.0 == place);
-                field.map_or(ABSENT, |field| field.1)
+        let before = self.entries.get(lid).filter(|before| before.is_alive());
+        if let Some(before) = before.cloned() {
+            let changed = changed(&before.fields, &entry.fields);
+            let mut stale: Vec<Field> = match replaced {
+                None => changed.clone(),
+                Some(replaced) => {
+                    let place = |(name, hash): &(String, u64)| (self.names.place(name), *hash);
+                    replaced.iter().map(place).collect()
+                }
             };
-            let places = before.fields.iter().chain(&entry.fields);
-            let mut stale: Vec<Field> = Vec::new();
-            for (place, _) in places {
-                let was = hash(&before.fields, *place);
-                if was != hash(&entry.fields, *place) && !stale.iter().any(|it| it.0 == *place) {
-                    stale.push((*place, was));
-                }
-            }
-            for field in &before.stale {
-                if !stale.iter().any(|it| it.0 == field.0) {
-                    stale.push(*field);
-                }
-            }
+            // What changed before and not now is as stale as it was.
+            let is_new = |field: &Field| changed.iter().any(|it| it.0 == field.0);
+            stale.extend(before.stale.into_iter().filter(|field| !is_new(field)));
             stale.retain(|field| field.0 != WHOLE);
             entry.stale = stale;
         }
@@ -265,6 +267,10 @@ impl Page {
             let is_new = |field: &Field| adopted.iter().any(|new| new.0 == field.0);
             entry
                 .fields
+                .retain(|field| !is_new(field) && !gone.contains(&field.0));
+            // The app's own change of a field ends that it is behind of another's.
+            entry
+                .stale
                 .retain(|field| !is_new(field) && !gone.contains(&field.0));
             entry.fields.extend(adopted);
         }
@@ -354,6 +360,22 @@ impl Page {
         }
         other
     }
+}
+
+/// The fields that differ, with what they were before.
+fn changed(before: &[Field], after: &[Field]) -> Vec<Field> {
+    let hash = |fields: &[Field], place: u32| {
+        let field = fields.iter().find(|field| field.0 == place);
+        field.map_or(ABSENT, |field| field.1)
+    };
+    let mut changed: Vec<Field> = Vec::new();
+    for (place, _) in before.iter().chain(after) {
+        let was = hash(before, *place);
+        if was != hash(after, *place) && !changed.iter().any(|it| it.0 == *place) {
+            changed.push((*place, was));
+        }
+    }
+    changed
 }
 
 pub(crate) fn write_fields(to: &mut Writer, fields: &[Field]) {

@@ -397,6 +397,19 @@ impl<'a, 'b> Writer<'a, 'b> {
         self.delete(table, lid, &removed)
     }
 
+    /// The base of a change of a record with a conflict that nobody has decided: the one before it,
+    /// so that the server asks again.
+    fn undecided(&self, table: &str, lid: &str, base: u64) -> u64 {
+        let mut held = self.database.held.values();
+        let conflict = held.find(|held| {
+            held.remote.is_some()
+                && held.owner == self.owner
+                && held.lid == lid
+                && held.table == table
+        });
+        conflict.map_or(base, |held| base.min(held.base))
+    }
+
     /// The version that a change was made on.
     fn base(&self, entry: Option<&Entry>) -> u64 {
         entry
@@ -472,6 +485,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             return Err(Skip::Nothing);
         }
         let (rid, base) = self.name(table, lid, entry);
+        let base = self.undecided(table, lid, base);
         let name = rid.clone().unwrap_or_else(|| lid.to_owned());
         let wire = self.on_wire(table, value);
         let on_wire = wire
@@ -550,7 +564,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         let mut op = self.op(table, lid, entry.rid.clone(), latest);
         op.patch = true;
         op.delete = false;
-        op.base = entry.version - u64::from(diff.echo);
+        op.base = self.undecided(table, lid, entry.version - u64::from(diff.echo));
         let name = entry.rid.unwrap_or_else(|| lid.to_owned());
         // The same names in the same order: only what parents are called differs.
         let set = diff.set.iter().filter_map(|place| on_wire.get(*place));

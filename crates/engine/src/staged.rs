@@ -2,6 +2,7 @@
 //! The texts stay in the database.
 
 use crate::bytes::{Reader, Writer};
+use crate::interface::RecordName;
 use crate::shadow::{Field, Names, read_fields, write_fields};
 
 const VERSION: u64 = 1;
@@ -43,6 +44,13 @@ pub(crate) struct StagedOp {
     pub(crate) fields: Vec<Field>,
     /// The fields that a patch removes, by place among the batch's names.
     pub(crate) unset: Vec<u32>,
+}
+
+impl StagedOp {
+    /// Whether it changes nothing, and only asks for the record.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.patch && self.fields.is_empty() && self.unset.is_empty()
+    }
 }
 
 impl Batch {
@@ -138,6 +146,14 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// The record.
+    pub(crate) fn record(&self) -> RecordName {
+        RecordName {
+            table: self.table.clone(),
+            lid: self.lid.clone(),
+        }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut to = Writer::default();
         to.number(VERSION);

@@ -3,9 +3,9 @@
 
 use crate::config::{Config, Strategy};
 use crate::database::Database;
+use crate::index::Waiting;
 use crate::interface::{
-    Call, Choice, Chosen, Conflict, Effect, LogLevel, PageId, Prepared, PreparedValue, RecordName,
-    Task,
+    Call, Choice, Chosen, Conflict, Effect, LogLevel, PageId, Prepared, PreparedValue, Task,
 };
 use crate::references::{self, Reference};
 use crate::remote::Remote;
@@ -16,21 +16,19 @@ use crate::staged::Held;
 use super::storage::damaged;
 use super::{Engine, Step};
 
-/// A decision under way.
+/// A held operation whose record is fetched: to decide about it, or to ask the app's function.
 #[derive(Debug, Clone)]
 pub(super) struct Deciding {
+    op: String,
     decision: Option<Decision>,
-    held: Held,
-    /// The app's call that is answered.
-    call: Option<Call>,
     pages: Vec<PageId>,
 }
 
 /// What was asked of the app's function, and what came of it.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// The conflicts that wait for its answer.
-    waiting: Vec<(Task, String)>,
+    /// The conflicts that wait for its answer, each with what it was asked about.
+    waiting: Vec<(Task, String, Option<String>)>,
     /// The conflicts that it failed to decide; a person can.
     failed: Vec<String>,
     /// The conflicts that wait for a pull: the server's record names parents that are not here yet.
@@ -40,77 +38,106 @@ pub(super) struct Asked {
 impl Engine {
     /// The app decides.
     pub(super) fn settle_held(&mut self, call: Call, op: &str, choice: Choice) {
-        let held = self.own_held().find(|held| held.op == op).cloned();
-        match held {
-            Some(held) => self.decisions.push((
-                Decision {
-                    held,
-                    choice,
-                    by: "user",
-                },
-                Some(call),
-            )),
-            None => self.resolve(call, false),
+        self.decisions.push(Decision {
+            op: op.to_owned(),
+            choice,
+            by: "user",
+            against: None,
+            call: Some(call),
+        });
+    }
+
+    /// What nobody decides any more is answered.
+    pub(super) fn refuse_decisions(&mut self) {
+        for decision in std::mem::take(&mut self.decisions) {
+            self.refuse_decision(decision);
         }
+    }
+
+    fn refuse_decision(&mut self, decision: Decision) {
+        if let Some(call) = decision.call {
+            self.resolve(call, false);
+        }
+    }
+
+    /// A step is given up: a decision that it would have carried out is answered.
+    pub(super) fn drop_step(&mut self, step: Step) {
+        let decision = decision_of(step);
+        decision.into_iter().for_each(|it| self.refuse_decision(it));
+    }
+
+    /// A step failed: a decision that it would have carried out is tried again.
+    pub(super) fn retry_step(&mut self, step: Step) {
+        self.decisions.extend(decision_of(step));
+    }
+
+    fn held(&self, op: &str) -> Option<Held> {
+        self.own_held().find(|held| held.op == op).cloned()
     }
 
     /// Begins the next decision; false where none is due.
     pub(super) fn decide_next(&mut self) -> bool {
-        if self.session.user.is_none() {
-            return false;
+        while !self.decisions.is_empty() {
+            let decision = self.decisions.remove(0);
+            if let Some(held) = self.held(&decision.op) {
+                return self.fetch_for(&held, Some(decision));
+            }
+            self.refuse_decision(decision);
         }
-        if !self.decisions.is_empty() {
-            let (decision, call) = self.decisions.remove(0);
-            let held = decision.held.clone();
-            return self.fetch_for(held, Some(decision), call);
+        match self.next_automatic_decision() {
+            Some((held, decision)) => self.fetch_for(&held, decision),
+            None => false,
         }
-        let Some((held, decision)) = self.next_automatic_decision() else {
-            return false;
-        };
-        self.fetch_for(held, decision, None)
     }
 
     /// A conflict that nobody has to be asked about, or only the app's function.
     fn next_automatic_decision(&self) -> Option<(Held, Option<Decision>)> {
+        self.session.user.as_ref()?;
         let conflicts = self.own_held().filter(|held| held.remote.is_some());
         let mut due = conflicts.filter_map(|held| {
-            if self.asked.postponed.contains(&held.op) {
-                return None;
-            }
             let strategy = self.config.strategy(&held.table);
             let choice = match strategy {
+                _ if self.asked.postponed.contains(&held.op) => return None,
                 Strategy::ClientPriority => Choice::Local,
                 Strategy::ServerPriority => Choice::Remote,
-                Strategy::Custom if self.asked.knows(&held.op) => return None,
+                Strategy::Custom if self.asked.knows(&held.op) || self.is_captured(held) => {
+                    return None;
+                }
                 Strategy::Custom => return Some((held.clone(), None)),
                 Strategy::LastWriteWins | Strategy::Merge | Strategy::Manual => return None,
             };
             let decision = Decision {
-                held: held.clone(),
+                op: held.op.clone(),
                 choice,
                 by: strategy.name(),
+                against: None,
+                call: None,
             };
             Some((held.clone(), Some(decision)))
         });
         due.next()
     }
 
-    fn fetch_for(&mut self, held: Held, decision: Option<Decision>, call: Option<Call>) -> bool {
+    /// Whether the app has written the record since.
+    fn is_captured(&self, held: &Held) -> bool {
+        self.database.as_ref().is_some_and(|database| {
+            let id = database.id(&held.table, &held.lid);
+            database.own.progress(id) == Waiting::Captured
+        })
+    }
+
+    fn fetch_for(&mut self, held: &Held, decision: Option<Decision>) -> bool {
         let Some(database) = &self.database else {
             return false;
         };
         let page = database.page_id(&held.table, &held.lid);
-        let parents = parents(&self.config, database, &held).into_iter();
+        let parents = parents(&self.config, database, held).into_iter();
         let names = parents.map(|it| database.alias_page(&it.table, &it.parent));
         let pages = database.missing_pages(names.chain([page]).collect());
-        let record = RecordName {
-            table: held.table.clone(),
-            lid: held.lid.clone(),
-        };
+        let record = held.record();
         let deciding = Deciding {
+            op: held.op.clone(),
             decision,
-            held,
-            call,
             pages: pages.clone(),
         };
         self.ask(Step::Decide(deciding), |task| Effect::Prepare {
@@ -122,28 +149,27 @@ impl Engine {
         true
     }
 
-    pub(super) fn fetched_for(&mut self, deciding: Deciding, prepared: &Prepared) {
-        let Deciding {
-            decision,
-            held,
-            call,
-            pages,
-        } = deciding;
+    pub(super) fn fetched_for(&mut self, mut deciding: Deciding, prepared: &Prepared) {
+        let pages = std::mem::take(&mut deciding.pages);
         let kept = self
             .database
             .as_mut()
             .is_some_and(|database| database.keep_pages(pages, &prepared.pages));
         if !kept {
+            self.retry_step(Step::Decide(deciding));
             return self.storage_failed(&damaged());
         }
+        let Deciding { op, decision, .. } = deciding;
+        let Some(held) = self.held(&op) else {
+            return decision.into_iter().for_each(|it| self.refuse_decision(it));
+        };
         let Some(remote) = self.remote_of(&held) else {
-            self.asked.postponed.push(held.op);
+            self.asked.postponed.push(op);
             self.schedule.poked = true;
-            call.into_iter().for_each(|call| self.resolve(call, false));
-            return;
+            return decision.into_iter().for_each(|it| self.refuse_decision(it));
         };
         match decision {
-            Some(decision) => self.decide(&decision, call, (remote, prepared)),
+            Some(decision) => self.decide(&held, decision, (remote, prepared)),
             None => self.ask_app(&held, (remote, prepared)),
         }
     }
@@ -169,23 +195,34 @@ impl Engine {
 
     fn decide(
         &mut self,
-        decision: &Decision,
-        call: Option<Call>,
+        held: &Held,
+        decision: Decision,
         (remote, prepared): (Option<Remote>, &Prepared),
     ) {
+        let outdated = decision.against.is_some() && decision.against != held.remote;
+        let replaces = match decision.choice {
+            Choice::Value(_) => true,
+            Choice::Remote => held.remote.is_none(),
+            Choice::Local => false,
+        };
+        if outdated || (replaces && self.is_captured(held)) {
+            // It was about something else: what the app has written since goes its own way.
+            return self.refuse_decision(decision);
+        }
         let Some(database) = self.database.as_mut() else {
             return;
         };
-        let (mut change, asks) = decision.change(database, remote.as_ref(), prepared, self.now);
+        let (mut change, asks) =
+            decision.change(held, database, remote.as_ref(), prepared, self.now);
         if asks {
             let mut makers = Makers {
                 config: &self.config,
                 ids: &mut self.ids,
                 now: self.now,
             };
-            ask_for(database, &mut change, &decision.record(), &mut makers);
+            ask_for(database, &mut change, &held.record(), &mut makers);
         }
-        change.decided = Some((decision.clone(), call));
+        change.decided = Some(decision);
         self.schedule.want(self.now.monotonic_ms);
         self.commit(change);
     }
@@ -207,28 +244,27 @@ impl Engine {
             remote: remote.and_then(|remote| remote.value),
         };
         let task = self.task();
-        self.asked.waiting.push((task, held.op.clone()));
+        let question = (task, held.op.clone(), held.remote.clone());
+        self.asked.waiting.push(question);
         self.effects
             .push_back(Effect::AskResolver { task, conflict });
     }
 
     pub(super) fn app_answered(&mut self, task: Task, outcome: Result<Chosen, String>) {
-        let Some(at) = self.asked.waiting.iter().position(|(of, _)| *of == task) else {
+        let mut waiting = self.asked.waiting.iter();
+        let Some(at) = waiting.position(|(of, ..)| *of == task) else {
             return;
         };
-        let (_, op) = self.asked.waiting.remove(at);
-        let held = self.own_held().find(|held| held.op == op).cloned();
-        match (held, outcome) {
-            (Some(held), Ok(chosen)) => {
-                let decision = Decision {
-                    held,
-                    choice: Choice::Value(chosen),
-                    by: Strategy::Custom.name(),
-                };
-                self.decisions.push((decision, None));
-            }
-            (_, Ok(_)) => {}
-            (_, Err(_)) => {
+        let (_, op, against) = self.asked.waiting.remove(at);
+        match outcome {
+            Ok(chosen) => self.decisions.push(Decision {
+                op,
+                choice: Choice::Value(chosen),
+                by: Strategy::Custom.name(),
+                against,
+                call: None,
+            }),
+            Err(_) => {
                 // What it said is the app's and may quote its data.
                 self.asked.failed.push(op);
                 let message = "the app's function failed to resolve a conflict; it stays held";
@@ -236,6 +272,17 @@ impl Engine {
             }
         }
     }
+}
+
+/// The decision that a step is about to carry out.
+fn decision_of(step: Step) -> Option<Decision> {
+    if let Step::Decide(deciding) = step {
+        return deciding.decision;
+    }
+    if let Step::Commit(change) = step {
+        return change.decided;
+    }
+    None
 }
 
 /// The parents that the server's record of a held operation names.
@@ -248,6 +295,6 @@ fn parents(config: &Config, database: &Database, held: &Held) -> Vec<Reference> 
 impl Asked {
     fn knows(&self, op: &str) -> bool {
         let mut waiting = self.waiting.iter();
-        waiting.any(|(_, of)| of == op) || self.failed.iter().any(|of| of == op)
+        waiting.any(|(_, of, _)| of == op) || self.failed.iter().any(|of| of == op)
     }
 }

@@ -27,14 +27,14 @@ impl Engine {
         self.interrupt();
         self.close_stream();
         self.life = Life::Closed;
-        self.step = None;
+        if let Some((_, step)) = self.step.take() {
+            self.drop_step(step);
+        }
         self.end_run_unfinished();
         for (call, _) in std::mem::take(&mut self.calls) {
             self.resolve(call, false);
         }
-        for (_, call) in std::mem::take(&mut self.decisions) {
-            call.into_iter().for_each(|call| self.resolve(call, false));
-        }
+        self.refuse_decisions();
         self.effects.push_back(Effect::Closed);
     }
 
@@ -50,12 +50,8 @@ impl Engine {
     }
 
     pub(super) fn captured(&mut self, table: &str, user: &RowUser, lids: &[String], trigger: bool) {
-        let Some(database) = self
-            .database
-            .as_mut()
-            .filter(|_| self.life == Life::Running)
-        else {
-            self.session.captured = true;
+        self.session.captured |= self.life != Life::Running;
+        let Some(database) = self.database.as_mut() else {
             return;
         };
         let own = database.is_own(user, self.config.adopt_anonymous);
@@ -118,6 +114,7 @@ impl Engine {
         }
         self.session.user = user;
         self.close_stream();
+        self.refuse_decisions();
         self.interrupt();
         self.end_run_unfinished();
         self.breaker.succeed();
@@ -158,7 +155,11 @@ impl Engine {
                 self.step = None;
             }
             Some((_, Step::Load | Step::Commit(_))) | None => {}
-            Some(_) => self.step = None,
+            Some(_) => {
+                if let Some((_, step)) = self.step.take() {
+                    self.drop_step(step);
+                }
+            }
         }
     }
 }

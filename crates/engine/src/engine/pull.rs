@@ -9,6 +9,7 @@ use crate::database::Change;
 use crate::interface::{Effect, PageId, Prepared, RecordName, RequestOutcome, TokenReason};
 use crate::meta::Sweep;
 use crate::remote::{PullAnswer, Remote};
+use crate::settle::Settling;
 use crate::staged::Batch;
 
 use super::run::Failure;
@@ -23,6 +24,23 @@ const FIRST_LIMIT: u32 = 1_000;
 pub(super) struct Page {
     changes: Vec<Remote>,
     mark: Option<Mark>,
+    /// The verdicts that brought them: both are durable together, or the same is sent again.
+    settling: Option<Settling>,
+}
+
+impl Page {
+    /// The records that the server has merged with operations of ours.
+    pub(super) fn merged(settling: Settling) -> Self {
+        Self {
+            changes: settling.merged(),
+            mark: None,
+            settling: Some(settling),
+        }
+    }
+
+    pub(super) fn settles(&self) -> bool {
+        self.settling.is_some()
+    }
 }
 
 impl Engine {
@@ -75,7 +93,7 @@ impl Engine {
             }
             Action::Restart { epoch } => {
                 self.server_answered();
-                self.pull_from_scratch(epoch);
+                self.restart(epoch);
             }
             Action::RefreshToken if !refreshed => {
                 self.pull(TokenReason::Expired);
@@ -108,7 +126,7 @@ impl Engine {
         };
         let known = &database.meta.epoch;
         if !known.is_empty() && *known != answer.epoch {
-            return self.pull_from_scratch(Some(answer.epoch));
+            return self.restart(Some(answer.epoch));
         }
         let Some(run) = &mut self.run else { return };
         let is_first = std::mem::take(&mut run.from_scratch) || database.meta.cursor.is_none();
@@ -118,7 +136,11 @@ impl Engine {
         }
         let unchanged =
             !is_first && database.meta.cursor.as_deref() == Some(answer.cursor.as_str());
-        if answer.changes.is_empty() && unchanged && !answer.more {
+        if answer.changes.is_empty() && unchanged {
+            if answer.more {
+                let reason = Reason::new("not-the-server", "the server's answer leads nowhere");
+                return self.fail_run(&reason, Failure::Hard { after_ms: None });
+            }
             return self.end_pull();
         }
         run.page = Some(Page {
@@ -128,6 +150,7 @@ impl Engine {
                 cursor: answer.cursor,
                 more: answer.more,
             }),
+            settling: None,
         });
     }
 
@@ -136,6 +159,28 @@ impl Engine {
         if let Some(run) = &mut self.run {
             run.pulled = true;
         }
+    }
+
+    /// Begins anew at the server's word; one that says so again and again is not to be followed.
+    fn restart(&mut self, epoch: Option<String>) {
+        if self.may_begin_anew() {
+            self.pull_from_scratch(epoch);
+        }
+    }
+
+    fn may_begin_anew(&mut self) -> bool {
+        let Some(run) = &mut self.run else {
+            return false;
+        };
+        if std::mem::replace(&mut run.renewed, true) {
+            let reason = Reason::new(
+                "begin-anew",
+                "the server asks to begin anew again and again",
+            );
+            self.fail_run(&reason, Failure::Hard { after_ms: None });
+            return false;
+        }
+        true
     }
 
     /// The server has lost the place where the last pull ended, or is not what it was: all of it is
@@ -158,6 +203,9 @@ impl Engine {
     /// The server has forgotten what was sent before: what is staged goes back to the log, to be sent
     /// under a new client, and everything is compared.
     pub(super) fn renew_client(&mut self) {
+        if !self.may_begin_anew() {
+            return;
+        }
         let Some(database) = &self.database else {
             return;
         };
@@ -173,14 +221,7 @@ impl Engine {
         let batches: Vec<Batch> = database.own_batches().cloned().collect();
         for batch in batches {
             for op in &batch.ops {
-                change.append(
-                    database,
-                    batch.owner,
-                    &op.table,
-                    &op.lid,
-                    self.now,
-                    op.delete,
-                );
+                change.append(database, batch.owner, &op.table, &op.lid, self.now, false);
             }
             change.dropped.push(batch.number);
         }
@@ -198,12 +239,6 @@ impl Engine {
         let Some(run) = &mut self.run else {
             return false;
         };
-        if run.page.is_none() && !self.inbox.is_empty() {
-            run.page = Some(Page {
-                changes: std::mem::take(&mut self.inbox),
-                mark: None,
-            });
-        }
         let Some(page) = run.page.clone() else {
             return false;
         };
@@ -212,13 +247,7 @@ impl Engine {
         };
         let mut applying = Applying::new(page.changes, page.mark, &self.config, database);
         applying.restores = run.restores;
-        let pages = applying.name_pages(database);
-        if pages.is_empty() {
-            self.name_records(applying);
-        } else {
-            applying.pages = pages.clone();
-            self.prepare_pages(Step::Names(applying), pages, Vec::new());
-        }
+        self.name_records(applying);
         true
     }
 
@@ -232,10 +261,15 @@ impl Engine {
     }
 
     /// Records of generated keys that are new here get keys of their own.
-    fn name_records(&mut self, applying: Applying) {
+    fn name_records(&mut self, mut applying: Applying) {
         let Some(database) = &self.database else {
             return;
         };
+        let pages = applying.name_pages(database);
+        if !pages.is_empty() {
+            applying.pages = pages.clone();
+            return self.prepare_pages(Step::Names(applying), pages, Vec::new());
+        }
         let Some((table, count)) = applying.nameless(database) else {
             return self.fetch_local(applying);
         };
@@ -287,10 +321,17 @@ impl Engine {
     }
 
     pub(super) fn take_records(&mut self, applying: Applying, prepared: &Prepared) {
+        let settling = self
+            .run
+            .as_ref()
+            .and_then(|run| run.page.as_ref())
+            .and_then(|page| page.settling.clone());
+        let change = settling.and_then(|settling| self.settled(settling));
         let Some(database) = &self.database else {
             return;
         };
-        let mut change = applying.change(database, prepared, self.now);
+        let mut change = change.unwrap_or_else(|| Change::new(database));
+        applying.add_to(&mut change, database, prepared, self.now);
         change.takes_over = true;
         self.commit(change);
     }
@@ -311,6 +352,7 @@ impl Engine {
         self.moved = true;
         if let Some(run) = &mut self.run {
             run.drained = false;
+            run.must_stage = true;
         }
     }
 }

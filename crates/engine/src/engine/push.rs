@@ -4,11 +4,12 @@ use tidesync_protocol::json::push_text;
 use tidesync_protocol::wire::PROTOCOL;
 
 use crate::classify::{Action, Expected, Reason, classify};
-use crate::database::Database;
+use crate::database::{Change, Database};
 use crate::interface::{Effect, LogLevel, RequestOutcome, StorageError, TokenReason};
 use crate::schedule;
 use crate::settle::{Fate, Settling, fates};
 
+use super::pull::Page;
 use super::run::Failure;
 use super::{Engine, Step};
 
@@ -173,6 +174,10 @@ impl Engine {
             return;
         };
         let settling = Settling::new(database, batch, fates);
+        if let Some(run) = &mut self.run {
+            run.held += settling.held() as u64;
+            run.put_off |= settling.put_off_ms().is_some();
+        }
         if settling.pages.is_empty() {
             return self.settle(settling);
         }
@@ -186,7 +191,18 @@ impl Engine {
         });
     }
 
+    /// Makes verdicts durable; the records that came with some of them in the same transaction.
     pub(super) fn settle(&mut self, settling: Settling) {
+        if settling.merged().is_empty() {
+            if let Some(change) = self.settled(settling) {
+                self.commit(change);
+            }
+        } else if let Some(run) = &mut self.run {
+            run.page = Some(Page::merged(settling));
+        }
+    }
+
+    pub(super) fn settled(&mut self, settling: Settling) -> Option<Change> {
         let put_off_ms = settling.put_off_ms();
         let put_off = self
             .database
@@ -198,23 +214,17 @@ impl Engine {
                 .max(asked.min(self.config.retry_after_max_ms)),
             None => 0,
         };
-        if let Some(run) = &mut self.run {
-            run.held += settling.held() as u64;
-            run.put_off |= put_off_ms.is_some();
-        }
         let done = settling
             .fates
             .iter()
             .any(|fate| matches!(fate, Fate::Done { .. } | Fate::Merged { .. }));
-        let Some(database) = self.database.as_mut() else {
-            return;
-        };
+        let database = self.database.as_mut()?;
         let not_before = self.now.monotonic_ms.saturating_add(wait);
         let mut change = settling.change(database, self.now, not_before);
         if done {
-            change.meta.last_sync = self.now.wall_ms;
+            change.meta.last_sync = change.meta.last_sync.max(self.now.wall_ms);
         }
-        self.commit(change);
+        Some(change)
     }
 }
 

@@ -2,13 +2,17 @@
 
 use crate::classify::Reason;
 use crate::interface::{Call, LogLevel};
-use crate::schedule::{self, TimerReason};
+use crate::schedule::{self, Schedule, TimerReason};
 use crate::sorted::SortedMap;
 use crate::status::LastError;
 
 use super::pull::Page;
 use super::scan::Backup;
 use super::{Engine, Life, Wish};
+
+/// The least time between two syncs that only ask for what is new: however often another device
+/// writes, requests are bounded.
+const POKE_GAP_MS: u64 = 200;
 
 /// A sync under way: it drains everything that is pending.
 #[derive(Debug, Default)]
@@ -26,6 +30,8 @@ pub(super) struct Run {
     pub(super) left: bool,
     /// The log was read to its end.
     pub(super) drained: bool,
+    /// The app has written since the log was read, and what waits to be taken over must know.
+    pub(super) must_stage: bool,
     /// What came up while a backup looked through the tables was drained too.
     pub(super) closing: bool,
     /// How many operations were held.
@@ -40,6 +46,8 @@ pub(super) struct Run {
     pub(super) pulled: bool,
     /// Records that are missing here are put back.
     pub(super) restores: bool,
+    /// The server made this client begin anew, once.
+    pub(super) renewed: bool,
     /// The next pull begins from scratch.
     pub(super) from_scratch: bool,
     /// What waits to be taken over.
@@ -122,13 +130,22 @@ impl Engine {
         due && self.begin(false)
     }
 
-    /// Whether only a poke is a reason to sync now.
+    /// Whether there is another reason to sync now than a poke.
+    fn is_wanted(&self) -> bool {
+        let mut schedule = self.schedule.clone();
+        schedule.poked = false;
+        let next = self.next_of(schedule);
+        next.is_some_and(|(at, _)| at <= self.now.monotonic_ms)
+    }
+
+    /// Whether a poke is a reason to sync now.
     fn is_poke(&self) -> bool {
         let next = self.next_automatic();
         self.schedule.recovery_at.is_none() && matches!(next, Some((_, TimerReason::Poke)))
     }
 
     fn refuse_calls(&mut self) -> bool {
+        self.refuse_decisions();
         for (call, _) in std::mem::take(&mut self.calls) {
             self.resolve(call, false);
         }
@@ -137,6 +154,10 @@ impl Engine {
 
     /// When the next automatic sync starts; none where auto-sync is off.
     pub(super) fn next_automatic(&self) -> Option<(u64, TimerReason)> {
+        self.next_of(self.schedule.clone())
+    }
+
+    fn next_of(&self, mut schedule: Schedule) -> Option<(u64, TimerReason)> {
         let database = self.database.as_ref()?;
         let off = !self.is_enabled_by_user() || self.session.user.is_none() || self.needs_sign_in;
         if off {
@@ -146,7 +167,6 @@ impl Engine {
             .own_batches()
             .map(|batch| batch.not_before)
             .filter(|at| *at > 0);
-        let mut schedule = self.schedule.clone();
         schedule.retry_at = put_off.min();
         if !self.session.visible {
             schedule.periodic_at = None;
@@ -165,6 +185,7 @@ impl Engine {
     /// Begins a sync: for the calls that wait, or by itself.
     fn begin(&mut self, called: bool) -> bool {
         let is_poke = self.is_poke();
+        let pull_only = !called && is_poke && !self.is_wanted();
         let Some(database) = self.database.as_mut() else {
             return false;
         };
@@ -172,7 +193,7 @@ impl Engine {
         database.others.begin_reading();
         let mut run = Run {
             probe: self.schedule.recovery_at.is_some(),
-            pull_only: !called && is_poke,
+            pull_only,
             ops_max: u32::MAX,
             ..Run::default()
         };
@@ -209,6 +230,15 @@ impl Engine {
         }
         if self.must_count() {
             return self.read_index();
+        }
+        if let Some(run) = &self.run
+            && run.page.as_ref().is_some_and(Page::settles)
+        {
+            if run.must_stage {
+                return self.begin_stage();
+            }
+            self.take_over();
+            return;
         }
         let pull_only = self.run.as_ref().is_some_and(|run| run.pull_only);
         if !pull_only && self.push_next() {
@@ -272,10 +302,8 @@ impl Engine {
                 "Auto-sync service: Sync completed successfully".to_owned(),
             );
         }
-        if run.answered
-            && let Some(database) = self.database.as_mut()
-        {
-            database.meta.last_sync = self.now.wall_ms;
+        if run.answered {
+            self.confirmed_ms = self.confirmed_ms.max(self.now.wall_ms);
         }
         let staged = self
             .database
@@ -308,7 +336,11 @@ impl Engine {
         if run.announced {
             self.schedule.throttle_until = now.saturating_add(self.config.throttle_ms);
         }
-        self.schedule.periodic_at = Some(now.saturating_add(self.config.periodic_ms));
+        if run.pull_only {
+            self.schedule.poke_from = now.saturating_add(POKE_GAP_MS);
+        } else {
+            self.schedule.periodic_at = Some(now.saturating_add(self.config.periodic_ms));
+        }
         // A backup is of everything: nothing of before may be held either.
         let held = self.own_held().next().is_some();
         for (call, wish) in run.calls {

@@ -144,6 +144,7 @@ impl Engine {
         if let Some(run) = &mut self.run {
             run.left = fold.left_any();
             run.drained = !took || (end && !run.left);
+            run.must_stage &= !run.drained;
         }
         if took {
             self.prepare(reading.stage);

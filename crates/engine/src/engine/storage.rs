@@ -24,10 +24,7 @@ impl Engine {
         match outcome {
             Ok(found) => Some((step, found)),
             Err(error) => {
-                // What was decided is not done: it is tried again.
-                if let Step::Commit(change) = step {
-                    self.decisions.extend(change.decided);
-                }
+                self.retry_step(step);
                 self.storage_failed(&error);
                 None
             }
@@ -108,7 +105,6 @@ impl Engine {
             return;
         };
         let mut change = change;
-        self.inbox.append(&mut change.merged);
         for (_, notice, _) in &change.held {
             let parts = ["Change held (table ", &notice.table, "): ", &notice.code];
             let message = parts.concat();
@@ -117,6 +113,13 @@ impl Engine {
                 message,
             });
         }
+        if !change.appended.is_empty() {
+            // What went back to the log is to be sent like any other change.
+            self.schedule.want(self.now.monotonic_ms);
+            if let Some(run) = &mut self.run {
+                run.drained = false;
+            }
+        }
         let takes_over = change.takes_over;
         let decided = change.decided.take();
         change.apply(database);
@@ -124,7 +127,7 @@ impl Engine {
         if takes_over {
             self.taken_over();
         }
-        if let Some((_, Some(call))) = decided {
+        if let Some(call) = decided.and_then(|decision| decision.call) {
             self.resolve(call, true);
         }
         self.storage = Storage::Ok;
@@ -142,7 +145,12 @@ impl Engine {
             .session
             .enabled
             .is_some_and(|on| on != database.meta.enabled);
-        behind.then(|| Change::new(database))
+        let told_late = self.confirmed_ms > database.meta.last_sync;
+        (behind || told_late).then(|| {
+            let mut change = Change::new(database);
+            change.meta.last_sync = change.meta.last_sync.max(self.confirmed_ms);
+            change
+        })
     }
 
     /// Makes the user who is signed in the owner. Rows that name no user were written under the
@@ -160,6 +168,12 @@ impl Engine {
         let rng = &mut self.rng;
         let client = || tidesync_protocol::key::random_rid(&rng.bits()).split_off(1);
         change.meta.owner = Some(change.meta.place(&user, client));
+        if before.is_some() {
+            // Where the last pull ended says nothing to another user: all of theirs is compared.
+            change.meta.cursor = None;
+            change.meta.sweep = None;
+            change.meta.generation = change.meta.generation.saturating_add(1);
+        }
         change.signed = Some(if adopts {
             Signed::Keep
         } else {

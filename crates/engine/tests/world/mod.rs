@@ -319,26 +319,36 @@ impl World {
     pub fn run(&mut self, ms: u64) {
         let end = self.now.monotonic_ms + ms;
         let mut steps = 0;
-        loop {
+        while self.next_at().is_some_and(|at| at <= end) {
             steps += 1;
             assert!(steps < 200_000, "the engine does not come to rest");
-            let timer = self.engine.poll_timeout().map(|(at, _)| at);
-            let due = self.inbox.iter().map(|(at, _)| *at).min();
-            let next = timer.into_iter().chain(due).min().filter(|at| *at <= end);
-            let Some(at) = next else { break };
-            self.wait_until(at);
-            if due.is_some_and(|due| due <= at) {
-                let first = self.inbox.iter().position(|(at, _)| Some(*at) == due);
-                let (_, input) = self.inbox.remove(first.expect("an input that is due"));
-                if matches!(input, Input::Pushed { .. } | Input::Pulled { .. }) {
-                    self.flight = None;
-                }
-                self.input(input);
-            } else {
-                self.input(Input::Timeout);
-            }
+            self.step();
         }
         self.wait_until(end);
+    }
+
+    /// When something is due next.
+    fn next_at(&self) -> Option<u64> {
+        let timer = self.engine.poll_timeout().map(|(at, _)| at);
+        let due = self.inbox.iter().map(|(at, _)| *at).min();
+        timer.into_iter().chain(due).min()
+    }
+
+    /// Lets time pass up to what is due next, and handles it.
+    pub fn step(&mut self) {
+        let Some(at) = self.next_at() else { return };
+        self.wait_until(at);
+        let due = self.inbox.iter().map(|(at, _)| *at).min();
+        if due.is_some_and(|due| due <= at) {
+            let first = self.inbox.iter().position(|(at, _)| Some(*at) == due);
+            let (_, input) = self.inbox.remove(first.expect("an input that is due"));
+            if matches!(input, Input::Pushed { .. } | Input::Pulled { .. }) {
+                self.flight = None;
+            }
+            self.input(input);
+        } else {
+            self.input(Input::Timeout);
+        }
     }
 
     fn wait_until(&mut self, at: u64) {

@@ -163,7 +163,7 @@ impl Server {
             .filter(|((user, ..), stored)| user == subject && stored.version > after)
             .collect();
         due.sort_by_key(|(_, stored)| stored.version);
-        let more = due.len() > limit as usize;
+        let remaining = due.len().saturating_sub(limit as usize);
         due.truncate(limit as usize);
         let changes: Vec<Record> = due
             .iter()
@@ -182,7 +182,8 @@ impl Server {
             epoch: self.epoch(),
             changes,
             cursor: last.to_string(),
-            more,
+            more: remaining > 0,
+            remaining: remaining as u64,
         };
         let body = serde_json::to_string(&response).expect("an answer");
         (answer(200, None, body), values)

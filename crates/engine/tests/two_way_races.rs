@@ -1,0 +1,550 @@
+//! Races of two-way sync: what a review found, each with its own scenario.
+
+mod world;
+
+use tidesync_engine::interface::{Call, Choice, Chosen, Input, StorageError};
+use tidesync_engine::{Config, Strategy, TableConfig};
+use world::World;
+use world::disk::Disk;
+use world::server::Fault;
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+fn resolving(conflict: Strategy) -> World {
+    let table = TableConfig {
+        conflict,
+        ..TableConfig::default()
+    };
+    let config = Config {
+        tables: vec![("files".to_owned(), table)],
+        ..Config::default()
+    };
+    let mut world = World::with(config, Disk::new(&["files"]));
+    world.start();
+    world.run(70_000);
+    world
+}
+
+fn here(world: &World, rid: &str) -> Option<String> {
+    let values = world.disk.values("files");
+    let found = values.into_iter().find(|(name, _)| name == rid);
+    found.map(|(_, value)| value)
+}
+
+fn there(world: &World, rid: &str) -> Option<String> {
+    let values = world.server.values("alice", "files");
+    let found = values.into_iter().find(|(name, _)| name == rid);
+    found.map(|(_, value)| value)
+}
+
+fn remote(world: &mut World, rid: &str, value: Option<&str>) {
+    world.server.change("alice", "files", rid, value);
+    world.poke();
+}
+
+#[test]
+fn setting_a_field_back_after_a_merge_is_a_change() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"done":false,"y":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"done":false,"y":2}"#));
+    world.put("files", "a", r#"{"done":true,"y":1}"#);
+    world.run(20_000);
+    assert_eq!(
+        here(&world, "sa").as_deref(),
+        Some(r#"{"done":true,"y":2}"#)
+    );
+    // The app reads what is there and unticks the box.
+    world.put("files", "a", r#"{"done":false,"y":2}"#);
+    world.run(20_000);
+    assert_eq!(
+        here(&world, "sa").as_deref(),
+        Some(r#"{"done":false,"y":2}"#)
+    );
+    assert_eq!(
+        there(&world, "sa").as_deref(),
+        Some(r#"{"done":false,"y":2}"#)
+    );
+}
+
+#[test]
+fn own_change_of_a_field_ends_its_staleness() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"y":1}"#);
+    world.run(10_000);
+    remote(&mut world, "sa", Some(r#"{"y":2}"#));
+    world.run(500);
+    world.put("files", "a", r#"{"y":3}"#);
+    world.run(20_000);
+    world.put("files", "a", r#"{"y":1}"#);
+    world.run(20_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"y":1}"#));
+}
+
+#[test]
+fn a_value_the_app_never_had_is_no_echo() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.put("files", "a", r#"{"x":2}"#);
+    remote(&mut world, "sa", Some(r#"{"x":5}"#));
+    world.run(20_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":2}"#));
+    assert!(
+        world
+            .disk
+            .told
+            .iter()
+            .all(|(_, _, it)| it.as_deref() != Some(r#"{"x":5}"#))
+    );
+    world.put("files", "a", r#"{"x":5}"#);
+    world.run(20_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":5}"#));
+}
+
+#[test]
+fn another_users_cursor_is_not_used() {
+    let mut world = World::started(&["files"]);
+    world
+        .server
+        .change("bob", "files", "sbob", Some(r#"{"x":1}"#));
+    for at in 0..3 {
+        world
+            .server
+            .change("alice", "files", &format!("s{at}"), Some(r#"{"x":1}"#));
+    }
+    world.poke();
+    world.run(10_000);
+    world.sign_in(Some("bob"));
+    world.run(100_000);
+    assert_eq!(here(&world, "sbob").as_deref(), Some(r#"{"x":1}"#));
+}
+
+#[test]
+fn a_table_that_is_never_scanned_gets_the_servers_records() {
+    let mut world = World::started(&["files"]);
+    world.sign_in(Some("bob"));
+    world.run(70_000);
+    world.sign_in(Some("alice"));
+    world.run(70_000);
+    let notes = Disk::new(&["notes"])
+        .tables
+        .remove("notes")
+        .expect("a table");
+    world.disk.tables.insert("notes".to_owned(), notes);
+    world.disk.version = 2;
+    world.start();
+    world.run(70_000);
+    world
+        .server
+        .change("alice", "notes", "sn", Some(r#"{"x":1}"#));
+    world.run(130_000);
+    assert_eq!(world.disk.values("notes").len(), 1);
+}
+
+#[test]
+fn a_record_that_came_back_during_an_absence_arrives() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.delete("files", "a");
+    world.run(10_000);
+    world.go(false);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":9}"#));
+    world.server.oldest_cursor = u64::MAX;
+    world.go(true);
+    world.run(10_000);
+    world.server.oldest_cursor = 0;
+    world.run(130_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":9}"#));
+}
+
+#[test]
+fn a_death_during_the_repair_of_a_stale_object_leaves_no_difference() {
+    let run = |dies_at| {
+        let mut world = World::started(&["files"]);
+        world.put("files", "a", r#"{"x":1,"y":1}"#);
+        world.run(10_000);
+        remote(&mut world, "sa", Some(r#"{"x":1,"y":2}"#));
+        world.run(500);
+        world.effects = 0;
+        world.dies_at = dies_at;
+        world.put("files", "a", r#"{"x":1,"y":1}"#);
+        world.run(200_000);
+        world
+    };
+    let whole = run(None);
+    let mut bad = Vec::new();
+    for at in 0..whole.effects {
+        for after in [false, true] {
+            let world = run(Some((at, after)));
+            if here(&world, "sa") != there(&world, "sa") {
+                bad.push((at, after, here(&world, "sa"), there(&world, "sa")));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
+fn merged_records_of_one_user_are_not_taken_over_as_anothers() {
+    let mut bad = Vec::new();
+    for at in 0..30 {
+        let mut world = World::started(&["files"]);
+        world.put("files", "a", r#"{"x":1,"y":1}"#);
+        world.run(10_000);
+        world
+            .server
+            .change("alice", "files", "sa", Some(r#"{"x":1,"y":2}"#));
+        world.put("files", "a", r#"{"x":2,"y":1}"#);
+        world.disk.told.clear();
+        for _ in 0..at {
+            world.step();
+        }
+        let told = world.disk.told.len();
+        world.sign_in(Some("bob"));
+        world.run(50);
+        let before = told;
+        world.run(30_000);
+        if world.disk.told.len() > before {
+            bad.push((at, world.disk.told.clone()));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
+fn giving_up_a_refused_record_spares_what_was_written_since() {
+    let mut world = World::started(&["files"]);
+    world.server.rejects.insert("sa".to_owned());
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(20_000);
+    let op = world.disk.held.keys().next().expect("held").clone();
+    world.server.rejects.clear();
+    world.put("files", "a", r#"{"x":2}"#);
+    world.input(Input::SettleHeld {
+        call: Call(9),
+        op,
+        choice: Choice::Remote,
+    });
+    world.run(100_000);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn the_apps_function_does_not_overwrite_what_was_written_since() {
+    let mut world = resolving(Strategy::Custom);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(20_000);
+    let (task, _) = world.asked.pop().expect("a question");
+    world.put("files", "a", r#"{"x":2,"note":"typed while it was asked"}"#);
+    let chosen = Chosen {
+        value: Some(r#"{"x":7}"#.to_owned()),
+    };
+    world.input(Input::ResolverAnswered {
+        task,
+        outcome: Ok(chosen),
+    });
+    world.run(60_000);
+    assert!(
+        here(&world, "sa").is_some_and(|it| it.contains("typed")),
+        "{:?} {:?}",
+        here(&world, "sa"),
+        there(&world, "sa")
+    );
+}
+
+#[test]
+fn a_new_client_keeps_the_order_of_a_records_changes() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.server.script.push_back(Fault::Refuse {
+        status: 409,
+        code: "client-expired",
+    });
+    world.delete("files", "a");
+    world.run(2_030);
+    assert_eq!(world.disk.staged.len(), 1);
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(200_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":2}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn removing_the_first_again_spares_the_second() {
+    let mut disk = Disk::new(&["files"]);
+    let store = disk.tables.get_mut("files").expect("a table");
+    store.generated = true;
+    store.next_key = 10;
+    let mut world = World::with(Config::default(), disk);
+    world.start();
+    world.run(70_000);
+    world.put("files", "5", r#"{"n":"first"}"#);
+    world.run(10_000);
+    let first = world.server.records.keys().next().expect("it").2.clone();
+    world.delete("files", "5");
+    world.run(10_000);
+    world.put("files", "5", r#"{"n":"second"}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", &first, Some(r#"{"n":"first, edited"}"#));
+    remote(&mut world, &first, None);
+    world.run(100_000);
+    let here: Vec<String> = world
+        .disk
+        .values("files")
+        .into_iter()
+        .map(|it| it.1)
+        .collect();
+    assert_eq!(here, vec![r#"{"n":"second"}"#.to_owned()]);
+}
+
+#[test]
+fn a_key_that_was_used_again_is_another_record() {
+    let mut disk = Disk::new(&["files"]);
+    let store = disk.tables.get_mut("files").expect("a table");
+    store.generated = true;
+    store.next_key = 10;
+    let mut world = World::with(Config::default(), disk);
+    world.start();
+    world.run(70_000);
+    world.put("files", "5", r#"{"n":"first"}"#);
+    world.run(10_000);
+    let first = world.server.records.keys().next().expect("it").2.clone();
+    world.delete("files", "5");
+    world.run(10_000);
+    world.put("files", "5", r#"{"n":"second"}"#);
+    world.run(10_000);
+    // Another device, which had not heard of the removal, has changed the first: it is back.
+    remote(&mut world, &first, Some(r#"{"n":"first, edited"}"#));
+    world.run(10_000);
+    let mut here: Vec<String> = world
+        .disk
+        .values("files")
+        .into_iter()
+        .map(|it| it.1)
+        .collect();
+    here.sort();
+    assert_eq!(
+        here,
+        vec![
+            r#"{"n":"first, edited"}"#.to_owned(),
+            r#"{"n":"second"}"#.to_owned()
+        ]
+    );
+}
+
+#[test]
+fn what_was_given_up_is_not_sent_again() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.server.rejects.insert("sa".to_owned());
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(20_000);
+    let op = world.disk.held.keys().next().expect("held").clone();
+    world.server.rejects.clear();
+    world.server.change("alice", "files", "sa", None);
+    world.input(Input::SettleHeld {
+        call: Call(9),
+        op,
+        choice: Choice::Remote,
+    });
+    world.run(100_000);
+    assert_eq!(there(&world, "sa"), None);
+    assert_eq!(here(&world, "sa"), None);
+}
+
+#[test]
+fn a_decision_is_carried_out_on_the_latest_record() {
+    let mut bad = Vec::new();
+    for at in 0..60 {
+        let mut world = resolving(Strategy::Manual);
+        world.put("files", "a", r#"{"x":1}"#);
+        world.run(10_000);
+        world
+            .server
+            .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+        world.put("files", "a", r#"{"x":2}"#);
+        world.run(20_000);
+        let op = world.disk.held.keys().next().expect("held").clone();
+        remote(&mut world, "sa", Some(r#"{"x":6}"#));
+        for _ in 0..at {
+            world.step();
+        }
+        world.input(Input::SettleHeld {
+            call: Call(9),
+            op,
+            choice: Choice::Remote,
+        });
+        world.run(200_000);
+        if here(&world, "sa") != there(&world, "sa") {
+            bad.push((at, here(&world, "sa"), there(&world, "sa")));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
+fn pokes_do_not_starve_pushes() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "mine", r#"{"x":1}"#);
+    for at in 0..1_000 {
+        remote(&mut world, "sa", Some(&format!(r#"{{"n":{at}}}"#)));
+        world.run(40);
+    }
+    assert!(
+        there(&world, "smine").is_some(),
+        "40 s and not sent; pulls {}",
+        world.server.pulls
+    );
+}
+
+#[test]
+fn done_means_that_the_server_has_it() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.server.records.clear();
+    world.put("files", "a", r#"{"x":2}"#);
+    let call = world.force();
+    world.run(30_000);
+    assert!(
+        world.resolved.get(&call) == Some(&false) || there(&world, "sa").is_some(),
+        "{:?} {:?}",
+        world.resolved,
+        world.disk.left()
+    );
+    assert!(there(&world, "sa").is_some(), "not sent");
+}
+
+#[test]
+fn a_decision_is_answered_whatever_happens() {
+    for how in 0..3 {
+        let mut world = resolving(Strategy::Manual);
+        world.put("files", "a", r#"{"x":1}"#);
+        world.run(10_000);
+        world
+            .server
+            .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+        world.put("files", "a", r#"{"x":2}"#);
+        world.run(20_000);
+        let op = world.disk.held.keys().next().expect("held").clone();
+        if how == 0 {
+            world.storage_faults.push(StorageError::Other {
+                name: "x".to_owned(),
+            });
+        }
+        world.input(Input::SettleHeld {
+            call: Call(9),
+            op,
+            choice: Choice::Remote,
+        });
+        if how == 1 {
+            world.sign_in(Some("bob"));
+        }
+        if how == 2 {
+            world.input(Input::Stop);
+        }
+        world.run(300_000);
+        assert!(world.resolved.contains_key(&9), "never answered: {how}");
+    }
+}
+
+#[test]
+fn a_server_that_always_expires_the_client_is_not_hammered() {
+    let mut world = World::started(&["files"]);
+    world.server.fault = Some(Fault::Refuse {
+        status: 409,
+        code: "client-expired",
+    });
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(60_000);
+    assert!(
+        world.sent.len() < 20,
+        "{} pushes in a minute",
+        world.sent.len()
+    );
+}
+
+#[test]
+fn a_parent_that_is_not_here_yet_has_one_id() {
+    let mut disk = Disk::new(&["files", "workspaces"]);
+    for table in disk.tables.values_mut() {
+        table.generated = true;
+        table.next_key = 10;
+    }
+    let files = TableConfig {
+        references: vec![("workspace".to_owned(), "workspaces".to_owned())],
+        ..TableConfig::default()
+    };
+    let config = Config {
+        tables: vec![("files".to_owned(), files)],
+        ..Config::default()
+    };
+    let mut world = World::with(config, disk);
+    world.start();
+    world.run(70_000);
+    let other = format!("r{}", "B".repeat(21)) + "A";
+    let child = format!("r{}", "C".repeat(21)) + "A";
+    remote(
+        &mut world,
+        &child,
+        Some(&format!(r#"{{"name":"g","workspace":"{other}"}}"#)),
+    );
+    world.run(500);
+    let local: serde_json::Value =
+        serde_json::from_str(&world.disk.values("files")[0].1).expect("JSON");
+    let key = local["workspace"].as_u64().expect("a key");
+    // Another file of the same workspace, made here.
+    world.put(
+        "files",
+        "30",
+        &format!(r#"{{"name":"h","workspace":{key}}}"#),
+    );
+    world.run(10_000);
+    let sent = &world.sent.last().expect("a push").body;
+    assert!(sent.contains(&other), "{sent}");
+}
+
+#[test]
+fn an_edit_of_another_field_decides_no_conflict() {
+    let mut world = resolving(Strategy::Manual);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5,"y":1}"#));
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    world.run(20_000);
+    assert_eq!(world.status().conflicts, 1);
+    world.run(100_000);
+    world.put("files", "a", r#"{"x":2,"y":3}"#);
+    world.run(30_000);
+    // The server asks about all of it; nothing of either side is lost.
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":5,"y":1}"#));
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":2,"y":3}"#));
+    assert_eq!(world.status().conflicts, 1);
+    let op = world.disk.held.keys().next().expect("held").clone();
+    world.input(Input::SettleHeld {
+        call: Call(9),
+        op,
+        choice: Choice::Local,
+    });
+    world.run(30_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":2,"y":3}"#));
+    assert_eq!(world.status().conflicts, 0);
+}
