@@ -129,7 +129,9 @@ test('the app decides a conflict, on values as it knows them', async ({ page, or
       seen.push({ ...conflict, local: structuredClone(conflict.local) })
       return answer(conflict)
     }
-    const engine = new m.PlayedEngine('app', { tables: { injected: { resolve } } })
+    const engine = new m.PlayedEngine('app', {
+      tables: { injected: { resolve }, outside: { resolve } },
+    })
     await engine.load()
     const conflict = { lid: 'n7', base: 3, local: '{"n":1}', remote: null }
     const ask = (table: string) =>
@@ -138,7 +140,6 @@ test('the app decides a conflict, on values as it knows them', async ({ page, or
     for (const next of [
       async ({ local }: { local: unknown }) => ({ ...(local as object), at: new Date(5) }),
       () => undefined,
-      () => ({ f: new ImageData(1, 1) }),
       () => {
         throw new RangeError('quotes user data')
       },
@@ -146,7 +147,9 @@ test('the app decides a conflict, on values as it knows them', async ({ page, or
       answer = next
       outcomes.push(await ask('injected'))
     }
+    answer = () => ({ f: () => 1 })
     outcomes.push(await ask('outside'))
+    outcomes.push(await ask('inline'))
     return { outcomes, seen: seen[0], reported }
   })
   expect(found.seen).toEqual({
@@ -160,8 +163,8 @@ test('the app decides a conflict, on values as it knows them', async ({ page, or
     { Ok: { value: null } },
     { Ok: { value: '{"n":1,"meta":{},"at":["~date",5]}' } },
     { Err: 'resolve gave nothing: it must give a value or null' },
-    { Err: 'resolve gave what cannot be sent: unsupported-type $.f: ImageData' },
     { Err: 'resolve failed: RangeError' },
+    { Err: 'resolve gave what cannot be sent: unsupported-type $.f: function' },
     { Err: 'the table has no resolve function' },
   ])
   expect(found.reported).toEqual(['quotes user data'])
