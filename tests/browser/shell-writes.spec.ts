@@ -138,6 +138,28 @@ test('a change that was logged after what the engine has read lets nothing be wr
   })
 })
 
+test('a change of another record behind what the engine has read is no hindrance, a removed range is', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const outcomes = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    const engine = new m.PlayedEngine('app')
+    const fence = await engine.load()
+    const pull = (text: string) =>
+      engine.commit(fence, [m.putText('outside', 'sa', text)], {
+        tails: [{ table: 'outside', row: 0 }],
+      })
+    await m.inTransaction(db, 'outside', (tx) => tx.objectStore('outside').put(1, 'b'))
+    const first = await pull('10')
+    const range = IDBKeyRange.bound('x', 'z')
+    await m.inTransaction(db, 'outside', (tx) => tx.objectStore('outside').delete(range))
+    return [first, await pull('20')]
+  })
+  expect(outcomes).toEqual([{ Ok: null }, { Err: { kind: 'moved' } }])
+})
+
 test('pulled changes are put by their place, also when a commit is tried again', async ({
   page,
   origin,

@@ -2,6 +2,7 @@
 //! transaction (DESIGN section 5).
 
 use tidesync_protocol::hash::{FieldHasher, Fields};
+use tidesync_protocol::wire::OWN_SPACE;
 
 use crate::config::Config;
 use crate::database::{Change, Database};
@@ -12,7 +13,7 @@ use crate::interface::{
 use crate::overlay::{self, Before, Outcome, Replaced, overlay};
 use crate::references;
 use crate::remote::Remote;
-use crate::shadow::{Entry, Field, Names, WHOLE};
+use crate::shadow::{ABSENT, Entry, Field, Names, WHOLE};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::Held;
 
@@ -73,7 +74,8 @@ impl Applying {
     ) -> Self {
         let tracked = |change: &Remote| {
             let mut tables = database.tables.iter();
-            tables.any(|table| table.name == change.table)
+            // Records of other spaces have versions of their own, and no place here yet.
+            change.space == OWN_SPACE && tables.any(|table| table.name == change.table)
         };
         let changes: Vec<Remote> = changes.into_iter().filter(tracked).collect();
         let mut needs = Vec::new();
@@ -248,6 +250,9 @@ impl Applying {
             change.meta.epoch = mark.epoch;
             change.meta.cursor = Some(mark.cursor);
             change.meta.last_sync = change.meta.last_sync.max(now.wall_ms);
+            if let Some(sweep) = change.meta.sweep.as_mut().filter(|_| !mark.more) {
+                sweep.ready = true;
+            }
         }
     }
 }
@@ -369,7 +374,7 @@ impl Taker<'_, '_> {
             (Here::Gone, _) if !pending && (missing || (!was_here && !lost)) => Outcome::Remote,
             (Here::Value(ours), None) if !pending && !before.is_changed(ours) => Outcome::Remote,
             (Here::Gone | Here::Odd, _) | (Here::Value(_), None) => {
-                replaced = Some(Replaced::new());
+                replaced = (!matches!(here, Here::Gone)).then(Replaced::new);
                 Outcome::Kept
             }
             (Here::Value(ours), Some(theirs)) => {
@@ -487,12 +492,18 @@ impl Taker<'_, '_> {
         let database = self.database;
         let generated = database.has_generated_keys(&remote.table);
         let mut names = Names::default();
-        let fields = theirs.map_or_else(Vec::new, |fields| keyed(fields, &mut names));
+        let mut fields = theirs.map_or_else(Vec::new, |fields| keyed(fields, &mut names));
+        // A local change that outlives a removal is the same record: it keeps its id and is sent
+        // whole, for nothing of it is what the server has.
+        let outlives = theirs.is_none() && replaced.is_some();
+        if outlives {
+            fields.push((WHOLE, ABSENT));
+        }
         let entry = Entry {
             rid: (generated || remote.rid != lid).then(|| remote.rid.clone()),
             version: remote.version,
             owner: database.meta.owner.unwrap_or(0),
-            deleted: theirs.is_none(),
+            deleted: theirs.is_none() && !outlives,
             fields,
             stale: Vec::new(),
             generation: database.meta.generation,

@@ -413,6 +413,11 @@ impl Change {
 
     /// The page that has a record, to be changed.
     pub(crate) fn page_mut(&mut self, database: &Database, id: PageId) -> &mut Page {
+        let is_known = self.pages.contains_key(&id) || database.pages.contains_key(&id);
+        assert!(
+            is_known || id.bucket >= database.buckets(&id.table),
+            "a page is in memory before it is changed"
+        );
         let stored = || database.pages.get(&id).cloned().unwrap_or_default();
         &mut self.pages.get_or_insert_with(id.clone(), stored).page
     }

@@ -246,7 +246,8 @@ pub enum Effect {
         task: Task,
         /// The fence this engine was given by [`Loaded`].
         fence: u64,
-        /// Logs that must have no row above the one given; else [`StorageError::Moved`].
+        /// Logs as far as they are known. Where a row above the one given touches a record that
+        /// `writes` put or remove, or removes a range: [`StorageError::Moved`].
         tails: Vec<TableRow>,
         /// The writes, in order.
         writes: Vec<Write>,

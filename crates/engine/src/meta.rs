@@ -45,6 +45,8 @@ pub(crate) struct Sweep {
     /// The server was restored from an older copy: they are sent again. Else it has removed them,
     /// so long ago that it has forgotten.
     pub(crate) restored: bool,
+    /// Whether the pull has come to its end.
+    pub(crate) ready: bool,
     /// The table that is under way, by name; empty before the first.
     pub(crate) table: String,
     /// Its next bucket.
@@ -55,6 +57,7 @@ impl Sweep {
     pub(crate) fn new(restored: bool) -> Self {
         Self {
             restored,
+            ready: false,
             table: String::new(),
             bucket: 0,
         }
@@ -63,6 +66,7 @@ impl Sweep {
     fn to_json(&self) -> String {
         ObjectWriter::default()
             .flag("restored", self.restored)
+            .flag("ready", self.ready)
             .text("table", &self.table)
             .whole("bucket", u64::from(self.bucket))
             .finish()
@@ -73,6 +77,7 @@ impl Sweep {
         json.object(&mut |name, json| {
             match name {
                 "restored" => sweep.restored = json.flag()?,
+                "ready" => sweep.ready = json.flag()?,
                 "table" => sweep.table = json.text()?.unwrap_or_default(),
                 "bucket" => sweep.bucket = small(json)?,
                 _ => json.skip()?,

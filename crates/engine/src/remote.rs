@@ -6,6 +6,7 @@ use tidesync_protocol::value::ValueError;
 /// A record as the server has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Remote {
+    pub(crate) space: String,
     pub(crate) table: String,
     pub(crate) rid: String,
     pub(crate) version: u64,
@@ -29,11 +30,13 @@ impl Remote {
     /// Reads the next record; none where it is incomplete.
     pub(crate) fn next(json: &mut JsonReader<'_>) -> Found<Option<Self>> {
         let text = json.raw()?;
+        let mut space = None;
         let (mut table, mut rid, mut version) = (None, None, None);
         let (mut deleted, mut value) = (false, None);
         let mut members = JsonReader::new(text);
         members.object(&mut |name, json| {
             match name {
+                "space" => space = json.text()?,
                 "table" => table = json.text()?,
                 "rid" => rid = json.text()?,
                 "version" => version = json.whole()?,
@@ -49,6 +52,7 @@ impl Remote {
         // A record is either removed or has a value.
         let complete = deleted != value.is_some() && version > 0;
         Ok(complete.then(|| Self {
+            space: space.unwrap_or_default(),
             table,
             rid,
             version,

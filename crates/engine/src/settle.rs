@@ -271,6 +271,7 @@ fn send_whole(change: &mut Change, database: &Database, batch: &Batch, op: &Stag
     }
     if let Some(entry) = change.page_mut(database, id).get_mut(&op.lid) {
         entry.version = 0;
+        entry.deleted = false;
         entry.fields.clear();
         entry.stale.clear();
     }

@@ -2,10 +2,12 @@
 
 mod world;
 
-use tidesync_engine::interface::{Call, Choice, Chosen, Input, StorageError};
+use tidesync_engine::interface::{
+    Call, Choice, Chosen, Input, RequestOutcome, RowUser, StorageError,
+};
 use tidesync_engine::{Config, Strategy, TableConfig};
 use world::World;
-use world::disk::Disk;
+use world::disk::{Disk, Row};
 use world::server::Fault;
 
 #[cfg(target_arch = "wasm32")]
@@ -547,4 +549,373 @@ fn an_edit_of_another_field_decides_no_conflict() {
     world.run(30_000);
     assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":2,"y":3}"#));
     assert_eq!(world.status().conflicts, 0);
+}
+
+// r16
+#[test]
+fn deciding_a_conflict_forgets_no_names() {
+    let mut disk = Disk::new(&["files"]);
+    let store = disk.tables.get_mut("files").expect("a table");
+    store.generated = true;
+    store.next_key = 10_000;
+    let table = TableConfig {
+        conflict: Strategy::ServerPriority,
+        ..TableConfig::default()
+    };
+    let config = Config {
+        tables: vec![("files".to_owned(), table)],
+        ..Config::default()
+    };
+    let mut world = World::with(config, disk);
+    world.start();
+    world.run(70_000);
+    const COUNT: usize = 10_000;
+    for first in (0..COUNT).step_by(500) {
+        let mut row = Row::default();
+        for key in first..first + 500 {
+            row = row.put(
+                &format!("{}", key + 1),
+                &format!(r#"{{"k":{},"x":1}}"#, key + 1),
+            );
+        }
+        world.write("files", row);
+        world.run(10_000);
+    }
+    assert_eq!(world.server.records.len(), COUNT);
+    // A reload: no page is in memory.
+    world.start();
+    world.run(10_000);
+    for key in 1..=3 {
+        let name = world
+            .server
+            .records
+            .iter()
+            .find(|(_, it)| it.value.as_ref().is_some_and(|it| it["k"] == key))
+            .expect("it")
+            .0
+            .2
+            .clone();
+        world.server.change(
+            "alice",
+            "files",
+            &name,
+            Some(&format!(r#"{{"k":{key},"x":5}}"#)),
+        );
+        world.put(
+            "files",
+            &key.to_string(),
+            &format!(r#"{{"k":{key},"x":2}}"#),
+        );
+        world.run(20_000);
+        world.start();
+        world.run(10_000);
+    }
+    assert!(!world.disk.history.is_empty());
+    assert_eq!(world.disk.tables["files"].records.len(), COUNT);
+    world.start();
+    world.run(10_000);
+    // Another device touches every record.
+    let all: Vec<(String, u64)> = world
+        .server
+        .records
+        .iter()
+        .map(|(name, it)| {
+            (
+                name.2.clone(),
+                it.value.as_ref().expect("it")["k"].as_u64().expect("k"),
+            )
+        })
+        .collect();
+    for (rid, key) in all {
+        world.server.change(
+            "alice",
+            "files",
+            &rid,
+            Some(&format!(r#"{{"k":{key},"x":9}}"#)),
+        );
+    }
+    world.poke();
+    world.run(60_000);
+    assert_eq!(
+        world.disk.tables["files"].records.len(),
+        COUNT,
+        "records came twice"
+    );
+}
+
+// r17
+#[test]
+fn a_404_in_a_pull_from_scratch_removes_nothing() {
+    let mut world = World::started(&["files"]);
+    for key in ["a", "b", "c"] {
+        world.put("files", key, r#"{"n":1}"#);
+    }
+    world.run(10_000);
+    world.disk.told.clear();
+    world.server.oldest_cursor = u64::MAX;
+    world.poke();
+    while world.flight.is_none() {
+        world.step();
+    }
+    // From here on something in between answers 404.
+    world.server.push_only = true;
+    world.run(1_000);
+    assert!(
+        world.disk.values("files").len() >= 3,
+        "{:?}",
+        world.disk.told
+    );
+}
+
+// r18
+#[test]
+fn what_a_merge_has_decided_is_not_sent_again() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world.server.fault = Some(Fault::Network);
+    world.put("files", "a", r#"{"x":2,"y":1}"#);
+    world.run(20_000);
+    assert_eq!(world.disk.staged.len(), 1);
+    // Another device changes another field; we, still without a server, a third.
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":1,"y":1,"z":1}"#));
+    world.put("files", "a", r#"{"x":2,"y":3}"#);
+    world.run(1_000);
+    world.server.fault = None;
+    world.sent.clear();
+    world.force();
+    world.run(60_000);
+    let bodies: Vec<&str> = world.sent.iter().map(|it| it.body.as_str()).collect();
+    assert!(
+        bodies.len() >= 2 && !bodies[1].contains(r#""x":2"#),
+        "{bodies:#?}"
+    );
+}
+
+// r19
+#[test]
+fn two_epochs_behind_one_address_are_no_endless_sync() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world.server.pulls = 0;
+    world.poke();
+    let end = world.now.monotonic_ms + 60_000;
+    let mut steps = 0;
+    while world.now.monotonic_ms < end && steps < 20_000 {
+        steps += 1;
+        world.server.epoch = if world.server.pulls % 2 == 0 {
+            "e1".to_owned()
+        } else {
+            "e2".to_owned()
+        };
+        if world.step().is_none() {
+            break;
+        }
+    }
+    assert!(
+        world.server.pulls < 60,
+        "{} pulls in a minute",
+        world.server.pulls
+    );
+}
+
+#[test]
+fn a_restart_without_a_cursor_is_a_failure() {
+    let mut world = World::started(&["files"]);
+    world.server.script.clear();
+    let before = world.trace.len();
+    world.server.oldest_cursor = u64::MAX;
+    world.server.fault = Some(Fault::Refuse {
+        status: 410,
+        code: "cursor-expired",
+    });
+    world.poke();
+    world.run(60_000);
+    let pulls = world.trace[before..]
+        .iter()
+        .flat_map(|it| &it.effects)
+        .filter(|it| format!("{it:?}").starts_with("Pull {"))
+        .count();
+    assert!(pulls < 60, "{pulls} pulls in a minute");
+}
+
+// r20
+#[test]
+fn a_decision_of_one_user_is_not_carried_out_as_another() {
+    let mut bad = Vec::new();
+    for at in 0..12 {
+        let mut world = resolving(Strategy::Manual);
+        world.put("files", "a", r#"{"x":1}"#);
+        world.run(10_000);
+        world
+            .server
+            .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+        world.put("files", "a", r#"{"x":2}"#);
+        world.run(20_000);
+        let op = world.disk.held.keys().next().expect("held").clone();
+        world.put("files", "b", r#"{"x":1}"#);
+        for _ in 0..at {
+            world.step();
+        }
+        world.disk.told.clear();
+        world.input(Input::SettleHeld {
+            call: Call(9),
+            op,
+            choice: Choice::Remote,
+        });
+        world.sign_in(Some("bob"));
+        world.run(30_000);
+        if !world.disk.told.is_empty() {
+            bad.push((at, world.disk.told.clone()));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+// r21
+#[test]
+fn a_shared_spaces_record_is_not_the_own_one() {
+    // body of a pull with another space
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":"mine"}"#);
+    world.run(10_000);
+    world.poke();
+    while world.flight.is_none() {
+        world.step();
+    }
+    let at = world
+        .inbox
+        .iter()
+        .position(|(_, it)| matches!(it, Input::Pulled { .. }))
+        .expect("a pull");
+    if let Input::Pulled {
+        outcome: RequestOutcome::Answer { body, .. },
+        ..
+    } = &mut world.inbox[at].1
+    {
+        *body = r#"{"protocol":1,"epoch":"e","changes":[{"space":"team-1","table":"files","rid":"sa","version":99,"hlc":"0","client":"c","value":{"x":"theirs"}}],"cursor":"99","more":false}"#.to_owned();
+    }
+    world.disk.pulled = vec![r#"{"x":"theirs"}"#.to_owned()];
+    world.run(500);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":"mine"}"#));
+}
+
+// r23
+#[test]
+fn a_busy_app_does_not_starve_the_pull() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    remote(&mut world, "sa", Some(r#"{"x":2}"#));
+    let begin = world.now.monotonic_ms;
+    let mut n = 0;
+    while world.now.monotonic_ms < begin + 5_000
+        && here(&world, "sa").as_deref() != Some(r#"{"x":2}"#)
+    {
+        world.step();
+        // Another tab writes all the time: every 2 ms.
+        world.now.monotonic_ms += 2;
+        world.now.wall_ms += 2;
+        n += 1;
+        world.put("files", &format!("k{n}"), r#"{"x":1}"#);
+    }
+    assert_eq!(
+        here(&world, "sa").as_deref(),
+        Some(r#"{"x":2}"#),
+        "not here after {} ms, {n} writes",
+        world.now.monotonic_ms - begin
+    );
+}
+
+// r24
+#[test]
+fn a_record_that_is_kept_against_a_removal_keeps_its_id() {
+    let mut disk = Disk::new(&["files"]);
+    let store = disk.tables.get_mut("files").expect("a table");
+    store.generated = true;
+    store.next_key = 10;
+    let mut world = World::with(Config::default(), disk);
+    world.start();
+    world.run(70_000);
+    world.put("files", "5", r#"{"n":1}"#);
+    world.run(10_000);
+    let first = world.server.records.keys().next().expect("it").2.clone();
+    world.put("files", "5", r#"{"n":2}"#);
+    remote(&mut world, &first, None);
+    world.run(60_000);
+    let alive: Vec<&String> = world
+        .server
+        .records
+        .iter()
+        .filter(|(_, it)| it.value.is_some())
+        .map(|(name, _)| &name.2)
+        .collect();
+    assert_eq!(alive, vec![&first]);
+}
+
+// r25
+#[test]
+fn a_put_that_needs_full_does_not_go_round() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(60);
+    // every answer is turned into need-full
+    for _ in 0..4_000 {
+        world.step();
+        for (_, input) in &mut world.inbox {
+            if let Input::Pushed {
+                outcome: RequestOutcome::Answer { body, .. },
+                ..
+            } = input
+            {
+                *body = body
+                    .replace("\"applied\"", "\"need-full\"")
+                    .replace("\"duplicate\"", "\"need-full\"")
+                    .replace("\"merged\"", "\"need-full\"");
+            }
+        }
+        if world.now.monotonic_ms > 200_000 {
+            break;
+        }
+    }
+    assert!(
+        world.sent.len() < 40,
+        "{} pushes in {} ms",
+        world.sent.len(),
+        world.now.monotonic_ms
+    );
+}
+
+// r26
+#[test]
+fn a_sync_that_fails_before_the_repair_does_not_forget_it() {
+    let mut bad = Vec::new();
+    for at in 0..25 {
+        let mut world = World::started(&["files"]);
+        world.put("files", "a", r#"{"x":1,"y":1}"#);
+        world.run(10_000);
+        remote(&mut world, "sa", Some(r#"{"x":1,"y":2}"#));
+        world.run(500);
+        world.put("files", "a", r#"{"x":1,"y":1}"#);
+        for _ in 0..at {
+            world.step();
+        }
+        // Another tab writes another record, and the network goes.
+        let user = RowUser::User("alice".to_owned());
+        let now = world.now.wall_ms;
+        world
+            .disk
+            .write("files", user, now, Row::default().put("b", "1"));
+        world.server.fault = Some(Fault::Network);
+        world.run(1_000);
+        world.server.fault = None;
+        world.run(300_000);
+        if here(&world, "sa") != there(&world, "sa") {
+            bad.push((at, here(&world, "sa"), there(&world, "sa")));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:?}");
 }

@@ -9,9 +9,11 @@ import {
   STAGED_STORE,
   tableOfLog,
 } from '../capture/names'
+import { Kind, type LogRow } from '../capture/row'
+import { encodeKey } from '../key'
 import type { Beside } from './beside'
 import type { Connection } from './connection'
-import type { Commit, Loaded, Table, TableRow } from './interface'
+import type { Commit, Loaded, Table, TableRow, Write } from './interface'
 import type { PulledChanges } from './records'
 import type { Slots } from './slots'
 import { conclude, failure, result } from './storage'
@@ -135,7 +137,7 @@ export class Stores {
 async function write(transaction: IDBTransaction, commit: Commit, plan: Plan): Promise<void> {
   const [meta] = await Promise.all([
     readMeta(transaction),
-    ...commit.tails.map((tail) => checkTail(transaction, tail)),
+    ...commit.tails.map((tail) => checkTail(transaction, tail, commit.writes)),
     ...plan.reads.map((read) => read(transaction)),
   ])
   if (meta.fence !== commit.fence) throw failure('fenced')
@@ -155,10 +157,34 @@ function putMeta(transaction: IDBTransaction, meta: Meta): void {
   transaction.objectStore(META_STORE).put(meta, META_KEY)
 }
 
-async function checkTail(transaction: IDBTransaction, { table, row }: TableRow): Promise<void> {
+/** More new rows than these are read by the engine, not within its transaction. */
+const TAIL_ROWS = 32
+
+/** Refuses where the app has written, behind the row, a record that these writes touch. */
+async function checkTail(
+  transaction: IDBTransaction,
+  { table, row }: TableRow,
+  writes: readonly Write[],
+): Promise<void> {
   const log = transaction.objectStore(logStoreName(table))
-  const above = await result(log.getKey(IDBKeyRange.lowerBound(row, true)))
-  if (above !== undefined) throw failure('moved')
+  const rows: LogRow[] = await result(log.getAll(IDBKeyRange.lowerBound(row, true), TAIL_ROWS))
+  if (rows.length === 0) return
+  const touched = new Set(writes.flatMap((write) => recordOf(write, table) ?? []))
+  const isHit = ({ ops }: LogRow) => ops.some((_, at) => at % 3 === 0 && hits(ops, at, touched))
+  if (rows.length === TAIL_ROWS || rows.some(isHit)) throw failure('moved')
+}
+
+/** The record of a table that a write puts or removes. */
+function recordOf(write: Write, table: string): string | undefined {
+  const touches = write.type === 'putRecord' || write.type === 'deleteRecord'
+  return touches && write.table === table ? write.lid : undefined
+}
+
+/** Whether the operation at a place of a row's list may be of one of these records. */
+function hits(ops: readonly unknown[], at: number, touched: ReadonlySet<string>): boolean {
+  const kind = ops[at]
+  if (kind === Kind.deleteRange || kind === Kind.clear) return true
+  return touched.has(encodeKey(ops[at + 1] as IDBValidKey))
 }
 
 /** Compares the fence in a transaction over the meta store. */

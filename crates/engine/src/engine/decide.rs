@@ -133,6 +133,9 @@ impl Engine {
         let page = database.page_id(&held.table, &held.lid);
         let parents = parents(&self.config, database, held).into_iter();
         let names = parents.map(|it| database.alias_page(&it.table, &it.parent));
+        let own = held.remote.as_deref().and_then(Remote::read);
+        let own = own.map(|remote| database.alias_page(&held.table, &remote.rid));
+        let names = names.chain(own);
         let pages = database.missing_pages(names.chain([page]).collect());
         let record = held.record();
         let deciding = Deciding {

@@ -37,10 +37,6 @@ impl Page {
             settling: Some(settling),
         }
     }
-
-    pub(super) fn settles(&self) -> bool {
-        self.settling.is_some()
-    }
 }
 
 impl Engine {
@@ -88,9 +84,11 @@ impl Engine {
                 self.server_answered();
                 self.take_answer(answer);
             }
-            Action::NotOffered => {
-                self.end_pull();
+            Action::NotOffered if self.has_pulled() => {
+                let reason = Reason::new("not-the-server", "the server has no changes to give");
+                self.fail_run(&reason, Failure::Hard { after_ms: None });
             }
+            Action::NotOffered => self.end_pull(),
             Action::Restart { epoch } => {
                 self.server_answered();
                 self.restart(epoch);
@@ -152,6 +150,12 @@ impl Engine {
             }),
             settling: None,
         });
+    }
+
+    /// Whether this server has ever given changes.
+    fn has_pulled(&self) -> bool {
+        let meta = self.database.as_ref().map(|database| &database.meta);
+        meta.is_some_and(|meta| !meta.epoch.is_empty())
     }
 
     /// There is nothing more to pull in this sync.
@@ -352,7 +356,7 @@ impl Engine {
         self.moved = true;
         if let Some(run) = &mut self.run {
             run.drained = false;
-            run.must_stage = true;
+            run.must_stage = run.page.is_some();
         }
     }
 }

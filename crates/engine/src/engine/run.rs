@@ -232,7 +232,7 @@ impl Engine {
             return self.read_index();
         }
         if let Some(run) = &self.run
-            && run.page.as_ref().is_some_and(Page::settles)
+            && run.page.is_some()
         {
             if run.must_stage {
                 return self.begin_stage();
@@ -248,7 +248,7 @@ impl Engine {
         if !run.drained {
             return self.begin_stage();
         }
-        if self.take_over() || (!pull_only && self.scan_next()) {
+        if !pull_only && self.scan_next() {
             return;
         }
         if let Some(run) = &mut self.run

@@ -113,6 +113,11 @@ impl Engine {
         if self.storage_at.is_some() {
             return Phase::BackingOff;
         }
+        let database = self.database.as_ref();
+        if database.is_some_and(|it| it.meta.owner_name() != self.session.user.as_deref()) {
+            // Whose changes these are is about to be written.
+            return Phase::Waiting;
+        }
         match self.next_wake() {
             None | Some((_, TimerReason::Periodic | TimerReason::Poke | TimerReason::Stream)) => {
                 Phase::Idle

@@ -61,7 +61,8 @@ impl Engine {
         let now = self.now;
         let since = now.wall_ms.saturating_sub(database.meta.last_sync);
         let throttle = self.config.throttle_ms;
-        self.schedule.throttle_until = now.monotonic_ms + throttle - since.min(throttle);
+        let throttled = now.monotonic_ms + throttle - since.min(throttle);
+        self.schedule.throttle_until = self.schedule.throttle_until.max(throttled);
         self.schedule
             .want(now.monotonic_ms.saturating_add(self.config.buffer_ms));
         self.schedule.periodic_at = Some(now.monotonic_ms.saturating_add(self.config.periodic_ms));

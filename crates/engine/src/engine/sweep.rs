@@ -17,8 +17,8 @@ impl Engine {
         let Some(database) = &self.database else {
             return false;
         };
-        let pulled = self.run.as_ref().is_some_and(|run| run.pulled);
-        let Some(sweep) = database.meta.sweep.as_ref().filter(|_| pulled) else {
+        let sweep = database.meta.sweep.as_ref();
+        let Some(sweep) = sweep.filter(|sweep| sweep.ready) else {
             return false;
         };
         let ids = part(database, sweep);

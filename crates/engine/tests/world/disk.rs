@@ -281,7 +281,8 @@ impl Disk {
                 writes,
             } => {
                 let fault = fault.or_else(|| (fence != self.fence).then_some(StorageError::Fenced));
-                let fault = fault.or_else(|| self.moved(&tails).then_some(StorageError::Moved));
+                let fault =
+                    fault.or_else(|| self.moved(&tails, &writes).then_some(StorageError::Moved));
                 Input::Committed {
                     task,
                     outcome: answer(fault, || self.commit(writes)),
@@ -499,10 +500,23 @@ impl Disk {
         }
     }
 
-    fn moved(&self, tails: &[TableRow]) -> bool {
+    /// Whether a row behind `tails` touches a record that `writes` touch, or may.
+    fn moved(&self, tails: &[TableRow], writes: &[Write]) -> bool {
         tails.iter().any(|tail| {
-            let last = self.tables[&tail.table].log.keys().next_back();
-            last.is_some_and(|last| *last > tail.row)
+            let new = self.tables[&tail.table].log.range(tail.row + 1..);
+            let mut ops = new.flat_map(|(_, logged)| &logged.row.ops);
+            ops.any(|op| match op {
+                Op::Put(lid, _) | Op::PutRef(lid, _) | Op::PutOdd(lid) | Op::Delete(lid) => {
+                    writes.iter().any(|write| match write {
+                        Write::PutRecord { table, lid: of, .. }
+                        | Write::DeleteRecord { table, lid: of } => {
+                            *table == tail.table && of == lid
+                        }
+                        _ => false,
+                    })
+                }
+                Op::Range(..) | Op::Clear => true,
+            })
         })
     }
 

@@ -73,8 +73,8 @@ pub struct World {
     pub stream: Option<Task>,
     /// What was asked of the app's function.
     pub asked: Vec<(Task, Conflict)>,
-    inbox: Vec<(u64, Input)>,
-    flight: Option<Task>,
+    pub inbox: Vec<(u64, Input)>,
+    pub flight: Option<Task>,
     starts: u8,
     calls: u64,
 }
@@ -322,7 +322,7 @@ impl World {
         while self.next_at().is_some_and(|at| at <= end) {
             steps += 1;
             assert!(steps < 200_000, "the engine does not come to rest");
-            self.step();
+            self.step().expect("something that is due");
         }
         self.wait_until(end);
     }
@@ -335,8 +335,8 @@ impl World {
     }
 
     /// Lets time pass up to what is due next, and handles it.
-    pub fn step(&mut self) {
-        let Some(at) = self.next_at() else { return };
+    pub fn step(&mut self) -> Option<()> {
+        let at = self.next_at()?;
         self.wait_until(at);
         let due = self.inbox.iter().map(|(at, _)| *at).min();
         if due.is_some_and(|due| due <= at) {
@@ -349,6 +349,7 @@ impl World {
         } else {
             self.input(Input::Timeout);
         }
+        Some(())
     }
 
     fn wait_until(&mut self, at: u64) {
