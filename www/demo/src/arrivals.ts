@@ -11,10 +11,17 @@ export const arrivals = new Store<ReadonlySet<string>>(new Set())
 
 const timers = new Map<string, ReturnType<typeof setTimeout>>()
 
-/** Listens to every storage event. What a new device starts with is no arrival. */
+/**
+ * Listens to every storage event. What a new device starts with is no arrival, and what is changed
+ * here is one no longer.
+ */
 export function noteArrival({ origin, operation, recordId }: StorageEvent): void {
+  if (typeof recordId !== 'string') {
+    return
+  }
   const isFirst = getAutoSyncStatus().lastSyncTime === 0
-  if (isFirst || origin !== 'remote' || operation === 'delete' || typeof recordId !== 'string') {
+  if (origin !== 'remote' || operation === 'delete' || isFirst) {
+    leave(recordId)
     return
   }
   clearTimeout(timers.get(recordId))
@@ -28,8 +35,9 @@ export function noteArrival({ origin, operation, recordId }: StorageEvent): void
 }
 
 function leave(id: string): void {
+  clearTimeout(timers.get(id))
   timers.delete(id)
-  const rest = new Set(arrivals.get())
-  rest.delete(id)
-  arrivals.set(rest)
+  if (arrivals.get().has(id)) {
+    arrivals.set(new Set([...arrivals.get()].filter((other) => other !== id)))
+  }
 }

@@ -6,7 +6,7 @@ const STATES: Readonly<Record<RecordState, string>> = {
   unknown: 'starting',
   synced: 'synced',
   pending: 'waiting',
-  staged: 'on its way',
+  staged: 'ready to send',
   held: 'held',
   conflict: 'conflict',
 }
@@ -25,7 +25,7 @@ const SENTENCES: Readonly<Record<RecordState, string>> = {
   unknown: 'Saved here',
   synced: 'Saved here and on the server',
   pending: 'Saved here, waits for the server',
-  staged: 'Saved here, on its way to the server',
+  staged: 'Saved here, ready for the server',
   held: 'Saved here, refused by the server',
   conflict: 'Saved here, differs on the server: decide below',
 }
