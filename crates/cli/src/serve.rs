@@ -110,7 +110,22 @@ struct LimitArguments {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     failed_auth_per_minute: u32,
 
-    /// Longest time of a request
+    /// Most open streams of a user
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    #[arg(value_parser = value_parser!(u16).range(1..))]
+    user_streams_max: u16,
+
+    /// Most open streams
+    #[arg(long, value_name = "COUNT", default_value_t = 512)]
+    #[arg(value_parser = value_parser!(u16).range(1..))]
+    streams_max: u16,
+
+    /// Longest silence of a stream
+    #[arg(long, value_name = "MS", default_value_t = 15_000)]
+    #[arg(value_parser = value_parser!(u32).range(100..=20_000))]
+    heartbeat_ms: u32,
+
+    /// Longest time of a request, and longest wait of an answer for its reader
     #[arg(long, value_name = "MS", default_value_t = 30_000)]
     #[arg(value_parser = value_parser!(u32).range(1..=3_600_000))]
     request_timeout_ms: u32,
@@ -138,6 +153,9 @@ impl LimitArguments {
             connections_max: self.connections_max.into(),
             user_requests_per_minute: self.user_requests_per_minute,
             failed_auth_per_minute: self.failed_auth_per_minute,
+            user_streams_max: self.user_streams_max.into(),
+            streams_max: self.streams_max.into(),
+            heartbeat: time(self.heartbeat_ms),
             request_timeout: time(self.request_timeout_ms),
             busy_timeout: time(self.busy_timeout_ms),
             shutdown_timeout: time(self.shutdown_timeout_ms),

@@ -70,7 +70,14 @@ pub struct Limits {
     pub user_requests_per_minute: u32,
     /// Most failed authentications of an address in a minute; past it, 429.
     pub failed_auth_per_minute: u32,
-    /// Longest time of a request, its body included; past it, 503.
+    /// Most open streams of a user; past it, 429.
+    pub user_streams_max: usize,
+    /// Most open streams; past it, 503.
+    pub streams_max: usize,
+    /// Longest silence of a stream.
+    pub heartbeat: Duration,
+    /// Longest time of a request, its body included; past it, 503. Also how long an answer waits for
+    /// its reader; past it, the connection is cut off.
     pub request_timeout: Duration,
     /// Longest wait for a lock that another process holds on the database; past it, 503.
     pub busy_timeout: Duration,
@@ -88,6 +95,9 @@ impl Default for Limits {
             connections_max: 1_024,
             user_requests_per_minute: 600,
             failed_auth_per_minute: 60,
+            user_streams_max: 8,
+            streams_max: 512,
+            heartbeat: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
             busy_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(20),

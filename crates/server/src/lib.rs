@@ -10,6 +10,8 @@ pub mod access;
 mod clock;
 pub mod config;
 pub mod http;
+pub mod hub;
+mod patience;
 pub mod push;
 mod random;
 pub mod readers;

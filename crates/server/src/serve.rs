@@ -16,13 +16,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::clock::now_ms;
 use crate::config::{Config, Limits};
+use crate::hub::Hub;
+use crate::patience::Patience;
 use crate::random::RandomError;
 use crate::readers::Readers;
 use crate::store::{OpenError, Start};
@@ -78,6 +80,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
+    hub: Hub,
     writer: JoinHandle<()>,
     limits: Limits,
 }
@@ -103,13 +106,17 @@ impl Server {
             &Start::random(now_ms())?,
         )?;
         let readers = Readers::open(&config.database, config.limits.busy_timeout, readers_max())?;
-        let (queue, writer) = Writer::start(connection, identity, config.limits.queue_pushes_max)
+        let hub = Hub::new(config.limits.user_streams_max, config.limits.streams_max);
+        let queue_max = config.limits.queue_pushes_max;
+        let (queue, writer) = Writer::start(connection, identity, hub.clone(), queue_max)
             .map_err(ServeError::Thread)?;
-        let router = http::router(config, queue, readers).map_err(|_| ServeError::Origin)?;
+        let router = http::router(config, queue, readers, hub.clone());
+        let router = router.map_err(|_| ServeError::Origin)?;
         Ok(Self {
             listener,
             address,
             router,
+            hub,
             writer,
             limits: config.limits.clone(),
         })
@@ -130,6 +137,7 @@ impl Server {
         let Self {
             listener,
             router,
+            hub,
             writer,
             limits,
             ..
@@ -138,12 +146,14 @@ impl Server {
             graceful: GracefulShutdown::new(),
             places: Arc::new(Semaphore::new(limits.connections_max)),
             open: JoinSet::new(),
+            patience: limits.request_timeout,
         };
         tokio::select! {
             () = stop => {}
             () = connections.accept(&listener, &router) => {}
         }
         drop(listener);
+        hub.close();
         let closed = connections.close(limits.shutdown_timeout).await;
         // Dropping the last route drops the last queue, and the writer ends behind it.
         drop(router);
@@ -163,6 +173,7 @@ struct Connections {
     graceful: GracefulShutdown,
     places: Arc<Semaphore>,
     open: JoinSet<()>,
+    patience: Duration,
 }
 
 impl Connections {
@@ -178,9 +189,15 @@ impl Connections {
                     continue;
                 }
             };
-            let connection = self
-                .graceful
-                .watch(connection(stream, peer, router.clone()));
+            // Answers are complete: to hold them back for more only delays them.
+            if stream.set_nodelay(true).is_err() {
+                tracing::debug!("a connection does not take TCP_NODELAY");
+            }
+            let connection = self.graceful.watch(connection(
+                Patience::new(stream, self.patience),
+                peer,
+                router.clone(),
+            ));
             self.open.spawn(async move {
                 if connection.await.is_err() {
                     tracing::debug!("a connection broke off");
@@ -200,13 +217,9 @@ impl Connections {
     }
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, Routes>;
+type Connection = http1::Connection<TokioIo<Patience>, Routes>;
 
-fn connection(stream: TcpStream, peer: SocketAddr, router: Router) -> Connection {
-    // Answers are small and complete: to hold them back for more only delays them.
-    if stream.set_nodelay(true).is_err() {
-        tracing::debug!("a connection does not take TCP_NODELAY");
-    }
+fn connection(stream: Patience, peer: SocketAddr, router: Router) -> Connection {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -2,6 +2,7 @@
 //! groups. Several pushes share one transaction, each in a savepoint of its own; answers leave
 //! only after its commit (I17).
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -11,8 +12,9 @@ use tidesync_protocol::wire::VerdictEntry;
 use tokio::sync::oneshot;
 
 use crate::clock::now_ms;
+use crate::hub::Hub;
 use crate::push::Push;
-use crate::store::{ApplyError, Identity, apply_push, renew_epoch};
+use crate::store::{ApplyError, Identity, Pushed, apply_push, renew_epoch};
 
 /// Most operations that share a transaction: what bounds how long the first of them waits.
 const GROUP_OPS_MAX: usize = 4_000;
@@ -57,24 +59,30 @@ struct PushJob {
 #[derive(Debug, Clone)]
 pub struct Writer {
     queue: SyncSender<Job>,
+    hub: Hub,
 }
 
 impl Writer {
     /// Starts the writer's thread, which owns `connection` and ends, after what is queued, when
-    /// the last [`Writer`] is dropped. At most `queue_max` jobs wait.
+    /// the last [`Writer`] is dropped. `hub` is told of what was committed. At most `queue_max` jobs
+    /// wait.
     ///
     /// # Errors
     /// The operating system gave no thread.
     pub fn start(
         connection: Connection,
         identity: Identity,
+        hub: Hub,
         queue_max: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = sync_channel(queue_max);
         let thread = std::thread::Builder::new()
             .name("tidesync-writer".to_owned())
-            .spawn(move || run(connection, identity, &jobs))?;
-        Ok((Self { queue }, thread))
+            .spawn({
+                let hub = hub.clone();
+                move || run(connection, identity, &hub, &jobs)
+            })?;
+        Ok((Self { queue, hub }, thread))
     }
 
     /// Applies `push` and returns its verdicts once they are durable, with the epoch in which they
@@ -94,11 +102,13 @@ impl Writer {
     /// # Errors
     /// [`WriteError`]; nothing was done.
     pub async fn renew_epoch(&self, seen: String, fresh: String) -> Result<String, WriteError> {
-        self.perform(move |connection, identity| {
+        let epoch = self.perform(move |connection, identity| {
             renew_epoch(connection, identity, &seen, &fresh)?;
             Ok(identity.epoch.clone())
-        })
-        .await
+        });
+        let epoch = epoch.await?;
+        self.hub.end_all();
+        Ok(epoch)
     }
 
     /// Does `task` between the pushes.
@@ -123,11 +133,11 @@ impl Writer {
     }
 }
 
-fn run(mut connection: Connection, mut identity: Identity, jobs: &Receiver<Job>) {
+fn run(mut connection: Connection, mut identity: Identity, hub: &Hub, jobs: &Receiver<Job>) {
     let mut next = jobs.recv().ok();
     while let Some(job) = next {
         let after = match job {
-            Job::Push(first) => push(&mut connection, &identity, first, jobs),
+            Job::Push(first) => push(&mut connection, &identity, hub, first, jobs),
             Job::Task(task) => {
                 task(&mut connection, &mut identity);
                 None
@@ -144,13 +154,17 @@ fn run(mut connection: Connection, mut identity: Identity, jobs: &Receiver<Job>)
 fn push(
     connection: &mut Connection,
     identity: &Identity,
+    hub: &Hub,
     first: PushJob,
     jobs: &Receiver<Job>,
 ) -> Option<Task> {
     let mut group = Group::default();
-    if let Err(error) = group.apply(connection, identity, first, jobs) {
-        tracing::error!(error = describe(&error), "a transaction failed");
-        group.refuse_all();
+    match group.apply(connection, identity, first, jobs) {
+        Ok(()) => hub.tell(std::mem::take(&mut group.changed)),
+        Err(error) => {
+            tracing::error!(error = describe(&error), "a transaction failed");
+            group.refuse_all();
+        }
     }
     let after = group.after.take();
     group.answer_all();
@@ -161,6 +175,8 @@ fn push(
 #[derive(Default)]
 struct Group {
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    /// The spaces in which something has changed, as they are stored.
+    changed: BTreeSet<String>,
     /// What comes next.
     after: Option<Task>,
 }
@@ -186,7 +202,11 @@ impl Group {
         };
         while let Some(PushJob { push, reply }) = next {
             ops += push.ops.len();
-            let answer = apply_one(&mut transaction, identity, push);
+            let pushed = apply_one(&mut transaction, identity, push);
+            let answer = pushed.map(|pushed| {
+                self.changed.extend(pushed.changed);
+                (pushed.verdicts, identity.epoch.clone())
+            });
             self.answers.push((reply, answer));
             // A full disk can roll the whole transaction back.
             if transaction.is_autocommit() {
@@ -233,12 +253,16 @@ fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
 }
 
 /// Applies one push in a savepoint, which an error or a panic rolls back.
-fn apply_one(transaction: &mut Transaction<'_>, identity: &Identity, push: Push) -> Answer {
+fn apply_one(
+    transaction: &mut Transaction<'_>,
+    identity: &Identity,
+    push: Push,
+) -> Result<Pushed, WriteError> {
     guarded(|| {
         let savepoint = transaction.savepoint()?;
         let pushed = apply_push(&savepoint, identity, push, now_ms())?;
         savepoint.commit()?;
-        Ok((pushed.verdicts, identity.epoch.clone()))
+        Ok(pushed)
     })
 }
 

@@ -11,6 +11,7 @@ mod pull;
 mod push;
 mod query;
 mod rate;
+mod stream;
 mod token;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ pub use rate::RateLimiter;
 pub use token::{Claims, Holder, TokenError, Tokens};
 
 use crate::config::{Config, Limits};
+use crate::hub::Hub;
 use crate::readers::Readers;
 use crate::writer::Writer;
 
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     // Before the writer, which ends last and folds the log into the database.
     readers: Readers,
     writer: Writer,
+    hub: Hub,
     tokens: Tokens,
     tables: Option<BTreeSet<String>>,
     limits: Limits,
@@ -61,12 +64,14 @@ pub(crate) fn router(
     config: &Config,
     writer: Writer,
     readers: Readers,
+    hub: Hub,
 ) -> Result<Router, headers::OriginError> {
     let limits = config.limits.clone();
     let minute = Duration::from_secs(60);
     let shared = Arc::new(Shared {
         readers,
         writer,
+        hub,
         tokens: Tokens::new(&config.tokens),
         tables: config.tables.clone(),
         held: HeldBytes::new(limits.held_bytes_max),
@@ -80,6 +85,7 @@ pub(crate) fn router(
     let mut routes = Router::new()
         .route("/api/sync/push", post(push::push))
         .route("/api/sync/pull", get(pull::pull))
+        .route("/api/sync/stream", get(stream::stream))
         .route("/api/health", get(health));
     if config.dev {
         routes = routes.route("/api/dev/token", post(dev::token));

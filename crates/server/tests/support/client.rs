@@ -95,6 +95,11 @@ impl Connection {
         self.answer()
     }
 
+    /// What is left to be read.
+    pub(crate) fn into_stream(self) -> BufReader<TcpStream> {
+        self.stream
+    }
+
     /// Writes bytes as they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.get_mut().write_all(bytes)

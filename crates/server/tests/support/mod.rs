@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "shared by test files that use different parts")]
 
 pub(crate) mod client;
+pub(crate) mod events;
 pub(crate) mod ops;
 
 use std::net::SocketAddr;
