@@ -55,6 +55,9 @@ pub(crate) enum Here<'a> {
     Value(Fields<'a>),
 }
 
+/// What was known of a record, and which of the app's fields were replaced.
+type Known<'a> = (Option<&'a Entry>, Option<&'a [(String, u64)]>);
+
 impl<'a> Here<'a> {
     fn fields(&self) -> Option<&Fields<'a>> {
         match self {
@@ -486,7 +489,7 @@ impl Taker<'_, '_> {
         &mut self,
         remote: &Remote,
         lid: &str,
-        (known, replaced): (Option<&Entry>, Option<&[(String, u64)]>),
+        (known, replaced): Known<'_>,
         theirs: Option<&Fields<'_>>,
     ) {
         let database = self.database;

@@ -91,6 +91,11 @@ impl Index {
         self.hinted[0] > 0
     }
 
+    /// Whether there are hints of what was not read.
+    pub(crate) fn has_hints(&self) -> bool {
+        self.hinted != [0, 0]
+    }
+
     /// Whether a record has any mark.
     pub(crate) fn contains(&self, id: Id) -> bool {
         self.records.contains_key(&id)

@@ -551,7 +551,6 @@ fn an_edit_of_another_field_decides_no_conflict() {
     assert_eq!(world.status().conflicts, 0);
 }
 
-// r16
 #[test]
 fn deciding_a_conflict_forgets_no_names() {
     let mut disk = Disk::new(&["files"]);
@@ -643,7 +642,6 @@ fn deciding_a_conflict_forgets_no_names() {
     );
 }
 
-// r17
 #[test]
 fn a_404_in_a_pull_from_scratch_removes_nothing() {
     let mut world = World::started(&["files"]);
@@ -667,7 +665,6 @@ fn a_404_in_a_pull_from_scratch_removes_nothing() {
     );
 }
 
-// r18
 #[test]
 fn what_a_merge_has_decided_is_not_sent_again() {
     let mut world = World::started(&["files"]);
@@ -694,7 +691,6 @@ fn what_a_merge_has_decided_is_not_sent_again() {
     );
 }
 
-// r19
 #[test]
 fn two_epochs_behind_one_address_are_no_endless_sync() {
     let mut world = World::started(&["files"]);
@@ -742,7 +738,6 @@ fn a_restart_without_a_cursor_is_a_failure() {
     assert!(pulls < 60, "{pulls} pulls in a minute");
 }
 
-// r20
 #[test]
 fn a_decision_of_one_user_is_not_carried_out_as_another() {
     let mut bad = Vec::new();
@@ -775,7 +770,6 @@ fn a_decision_of_one_user_is_not_carried_out_as_another() {
     assert!(bad.is_empty(), "{bad:?}");
 }
 
-// r21
 #[test]
 fn a_shared_spaces_record_is_not_the_own_one() {
     // body of a pull with another space
@@ -803,7 +797,6 @@ fn a_shared_spaces_record_is_not_the_own_one() {
     assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":"mine"}"#));
 }
 
-// r23
 #[test]
 fn a_busy_app_does_not_starve_the_pull() {
     let mut world = World::started(&["files"]);
@@ -830,7 +823,6 @@ fn a_busy_app_does_not_starve_the_pull() {
     );
 }
 
-// r24
 #[test]
 fn a_record_that_is_kept_against_a_removal_keeps_its_id() {
     let mut disk = Disk::new(&["files"]);
@@ -856,7 +848,6 @@ fn a_record_that_is_kept_against_a_removal_keeps_its_id() {
     assert_eq!(alive, vec![&first]);
 }
 
-// r25
 #[test]
 fn a_put_that_needs_full_does_not_go_round() {
     let mut world = World::started(&["files"]);
@@ -889,7 +880,6 @@ fn a_put_that_needs_full_does_not_go_round() {
     );
 }
 
-// r26
 #[test]
 fn a_sync_that_fails_before_the_repair_does_not_forget_it() {
     let mut bad = Vec::new();
@@ -918,4 +908,47 @@ fn a_sync_that_fails_before_the_repair_does_not_forget_it() {
         }
     }
     assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
+fn a_hint_that_comes_late_does_not_count_for_ever() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(2_020);
+    // Another tab's word of the same change comes after it was staged, and is no reason to sync.
+    world.input(Input::Captured {
+        table: "files".to_owned(),
+        user: RowUser::User("alice".to_owned()),
+        lids: vec!["sa".to_owned()],
+        trigger: false,
+    });
+    world.run(1_000);
+    assert_eq!(world.status().pending, 0);
+}
+
+#[test]
+fn what_is_written_while_storage_is_tried_again_counts() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.storage_faults.push(StorageError::Closed);
+    world.run(2_100);
+    world.put("files", "b", r#"{"x":1}"#);
+    assert_eq!(world.status().pending, 2);
+    world.run(20_000);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn the_time_of_the_last_sync_does_not_go_back_with_the_clock() {
+    let mut world = World::started(&["files"]);
+    let before = world.status().last_sync_time;
+    world.now.wall_ms -= 3_600_000;
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(20_000);
+    assert!(world.status().last_sync_time >= before);
+    // And it is what a new engine finds.
+    let known = world.status().last_sync_time;
+    world.start();
+    world.run(100);
+    assert_eq!(world.status().last_sync_time, known);
 }

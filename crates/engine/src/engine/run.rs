@@ -24,6 +24,8 @@ pub(super) struct Run {
     pub(super) announced: bool,
     /// What was hinted of the log was looked at.
     pub(super) counted: bool,
+    /// Hints that came since were looked at.
+    pub(super) recounted: bool,
     /// The server gave its verdicts at least once.
     pub(super) answered: bool,
     /// The last reading of the log left changes there that can not be staged yet.
@@ -257,9 +259,25 @@ impl Engine {
         {
             run.closing = true;
             run.drained = false;
-        } else if !self.pull_next() && !self.sweep_next() {
+        } else if !self.pull_next() && !self.sweep_next() && !self.recount() {
             self.finish();
         }
+    }
+
+    /// Begins to read the log for the counts, where hints have come since it was read: one that came
+    /// late would count a change for ever that is long confirmed.
+    fn recount(&mut self) -> bool {
+        let (Some(run), Some(database)) = (&mut self.run, &mut self.database) else {
+            return false;
+        };
+        if run.recounted || !database.own.has_hints() {
+            return false;
+        }
+        run.recounted = true;
+        database.own.begin_reading();
+        database.others.begin_reading();
+        self.read_index();
+        true
     }
 
     /// Whether the log must be read before anything is sent, so that the line that announces the
