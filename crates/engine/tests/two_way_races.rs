@@ -702,7 +702,7 @@ fn two_epochs_behind_one_address_are_no_endless_sync() {
     let mut steps = 0;
     while world.now.monotonic_ms < end && steps < 20_000 {
         steps += 1;
-        world.server.epoch = if world.server.pulls % 2 == 0 {
+        world.server.epoch = if world.server.pulls.is_multiple_of(2) {
             "e1".to_owned()
         } else {
             "e2".to_owned()
