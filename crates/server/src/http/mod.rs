@@ -1,5 +1,6 @@
 //! The HTTP layer: the routes of `docs/protocol.md` and what stands before them.
 
+mod audit;
 mod auth;
 mod body;
 mod dev;
@@ -20,8 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::{HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
@@ -86,6 +88,7 @@ pub(crate) fn router(
         .route("/api/sync/push", post(push::push))
         .route("/api/sync/pull", get(pull::pull))
         .route("/api/sync/stream", get(stream::stream))
+        .route("/api/sync/audit", get(audit::audit))
         .route("/api/health", get(health));
     if config.dev {
         routes = routes.route("/api/dev/token", post(dev::token));
@@ -107,11 +110,18 @@ async fn time_out(
     State(shared): State<Arc<Shared>>,
     request: axum::extract::Request,
     next: axum::middleware::Next,
-) -> axum::response::Response {
+) -> Response {
     match tokio::time::timeout(shared.limits.request_timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::TimedOut.into_response(),
     }
+}
+
+/// A long answer in JSON, within the budget of bodies.
+fn json_answer(shared: &Shared, bytes: serde_json::Result<Vec<u8>>) -> Result<Response, ApiError> {
+    let body = shared.held.answer(bytes.map_err(|_| ApiError::Internal)?)?;
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, json)], body).into_response())
 }
 
 #[derive(Serialize)]

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 use tidesync_protocol::wire::PROTOCOL;
 
 use super::auth::authenticate;
 use super::query::Query;
-use super::{ApiError, Shared};
+use super::{ApiError, Shared, json_answer};
 use crate::push::is_client_id;
 use crate::random::random_id;
 use crate::store::{self, LIMIT_MAX, PullError};
@@ -37,10 +37,7 @@ pub(super) async fn pull(
         let pulled = store::pull(connection, &grant, cursor.as_deref(), limit)?;
         Ok(serde_json::to_vec(&pulled))
     });
-    let bytes = answer.await?.map_err(|_| ApiError::Internal)?;
-    let json = HeaderValue::from_static("application/json");
-    let body = shared.held.answer(bytes)?;
-    Ok(([(header::CONTENT_TYPE, json)], body).into_response())
+    json_answer(&shared, answer.await?)
 }
 
 fn read(query: Option<&str>) -> Result<Asked, ApiError> {
@@ -58,11 +55,7 @@ fn read(query: Option<&str>) -> Result<Asked, ApiError> {
             "`client` is not 22 base64url characters",
         ));
     }
-    let limit = query.number("limit", LIMIT_DEFAULT)?;
-    let limit = usize::try_from(limit)
-        .ok()
-        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-        .ok_or(ApiError::Malformed("`limit` is not 1 to 1,000"))?;
+    let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
     let cursor = query.take("cursor");
     query.end()?;
     Ok(Asked { cursor, limit })

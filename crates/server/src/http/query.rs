@@ -45,6 +45,14 @@ impl Query {
         }
     }
 
+    /// Takes `limit`, from 1 to `max`.
+    pub(super) fn limit(&mut self, default: u64, max: usize) -> Result<usize, ApiError> {
+        usize::try_from(self.number("limit", default)?)
+            .ok()
+            .filter(|limit| (1..=max).contains(limit))
+            .ok_or(ApiError::Malformed("`limit` is not 1 to 1,000"))
+    }
+
     /// That nothing is left.
     pub(super) fn end(self) -> Result<(), ApiError> {
         if self.0.is_empty() {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 pub use apply::{ApplyError, Pushed, apply_push};
+pub use audit::{AUDIT_LIMIT_MAX, AuditEntry, AuditError, AuditFilter, AuditPage, audit};
 pub use pull::{LIMIT_MAX, PAGE_BYTES_MAX, PullError, head, pull};
 
 use crate::random::{RandomError, random_bytes, random_id};

@@ -164,9 +164,13 @@ impl Running {
 
     /// Pulls as `user`, who has `granted` besides their own space.
     pub(crate) fn pull_as(&self, user: &str, granted: &[(&str, Access)], query: &str) -> Answer {
+        self.get_as(user, granted, &format!("/api/sync/pull?{query}"))
+    }
+
+    /// Sends a `GET` as `user`, who has `granted` besides their own space.
+    pub(crate) fn get_as(&self, user: &str, granted: &[(&str, Access)], path: &str) -> Answer {
         let bearer = self.bearer_of(user, granted);
-        let path = format!("/api/sync/pull?{query}");
-        self.request("GET", &path, &[("authorization", &bearer)], b"")
+        self.request("GET", path, &[("authorization", &bearer)], b"")
     }
 
     /// Reads the database, as anybody may while the server runs.
