@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { chromium, type JSHandle, type Page } from '@playwright/test'
 import { CHROMIUM_FLAGS, chromiumPath } from '../support/chromium'
 import { openModule, serveModule } from '../support/page'
+import { type TrafficRow, traffic } from './bandwidth'
 import type * as BenchPage from './page'
 import { type Sink, startSink } from './sink'
 
@@ -58,7 +59,7 @@ export async function main(args: readonly string[]): Promise<void> {
       await push(page, bench, sink, Math.min(rounds, 5), 'shaped'),
       await pull(bench, sink, rounds),
     ]
-    print(rows, args.includes('--json'))
+    print(rows, await traffic(bench, sink), args.includes('--json'))
   } finally {
     await context.close()
     await origin.close()
@@ -192,9 +193,9 @@ function quantile(values: readonly number[], at: number): number {
   return sorted[Math.round((sorted.length - 1) * at)] ?? Number.NaN
 }
 
-function print(rows: readonly Row[], json: boolean): void {
+function print(rows: readonly Row[], traffic: readonly TrafficRow[], json: boolean): void {
   if (json) {
-    console.log(JSON.stringify(rows, null, 2))
+    console.log(JSON.stringify({ times: rows, traffic }, null, 2))
     return
   }
   console.log('Median (quartiles) of interleaved rounds, Chromium, profile on disk')
@@ -203,6 +204,12 @@ function print(rows: readonly Row[], json: boolean): void {
     console.log(
       `${row.what}: ${range(row.baselineMs, row.baselineSpreadMs)} ms ${row.baseline}, ` +
         `${range(row.ms, row.spreadMs)} ms Tidesync: ${row.ratio.toFixed(2)} ×${budget} (${row.rounds} rounds)`,
+    )
+  }
+  for (const { what, baseline, unit, ours, theirs, savedPercent } of traffic) {
+    console.log(
+      `${what}: ${Math.round(ours).toLocaleString('en')} ${unit}, ` +
+        `${Math.round(theirs).toLocaleString('en')} ${baseline}: ${savedPercent.toFixed(1)} % less`,
     )
   }
 }

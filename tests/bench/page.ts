@@ -106,6 +106,59 @@ export async function startEngine(url: string, compression: 'always' | 'never'):
   await sync.start('user')
 }
 
+/** A record with many fields. */
+type Wide = { id: string } & Record<string, string>
+
+/** Writes wide records, and gives the bytes of their JSON. */
+export async function writeWide(records: number, fields: number): Promise<number> {
+  const all = Array.from({ length: records }, (_, index) => {
+    const wide: Wide = { id: `wide-${index}` }
+    for (let field = 0; field < fields; field++) {
+      wide[`field${field}`] = `value ${index} of ${field}`
+    }
+    return wide
+  })
+  await putAll(all)
+  return bytesOf(all)
+}
+
+let edits = 0
+
+/** Changes `each` fields of records by their numbers, and gives the bytes of their JSON. */
+export async function editWide(records: readonly number[], each: number): Promise<number> {
+  const store = opened('tracked').transaction('notes').objectStore('notes')
+  const found: Wide[] = await Promise.all(
+    records.map((number) => settled(store.get(`wide-${number}`))),
+  )
+  for (const wide of found) {
+    for (let field = 0; field < each; field++) {
+      edits += 1
+      wide[`field${(edits * 3) % 50}`] = `edited ${edits}`
+    }
+  }
+  await putAll(found)
+  return bytesOf(found)
+}
+
+/** Bytes of the JSON of all records that are tracked. */
+export async function jsonBytes(): Promise<number> {
+  return bytesOf(
+    await settled(opened('tracked').transaction('notes').objectStore('notes').getAll()),
+  )
+}
+
+async function putAll(records: readonly unknown[]): Promise<void> {
+  const transaction = opened('tracked').transaction('notes', 'readwrite')
+  for (const record of records) {
+    transaction.objectStore('notes').put(record)
+  }
+  await committed(transaction)
+}
+
+function bytesOf(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length
+}
+
 /** A database without records, tracked or not, for pulls. */
 export async function preparePull(way: 'raw' | 'tracked', url: string): Promise<void> {
   sync?.dispose()

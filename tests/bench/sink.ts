@@ -13,8 +13,8 @@ export interface Sink {
   readonly url: string
   /** The address under which a pull finds records; under {@link url} it finds none. */
   readonly fullUrl: string
-  /** Bytes of all bodies since the last call. */
-  takeBytes(): number
+  /** Bytes of all bodies and their number since the last call. */
+  take(): { bytes: number; requests: number }
   close(): void
 }
 
@@ -27,7 +27,7 @@ interface Push {
 const RECORDS = notes(10_000, 1)
 
 export async function startSink(): Promise<Sink> {
-  let bytes = 0
+  let [bytes, requests] = [0, 0]
   let version = 0
   const server = createServer(async (request, response) => {
     const cors = {
@@ -53,6 +53,7 @@ export async function startSink(): Promise<Sink> {
     }
     const body = await read(request)
     bytes += body.length
+    requests += 1
     const plain = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
     const parsed: unknown = JSON.parse(plain.toString('utf8'))
     response.writeHead(200, { ...cors, 'content-type': 'application/json' })
@@ -69,9 +70,10 @@ export async function startSink(): Promise<Sink> {
   return {
     url: `http://127.0.0.1:${port}`,
     fullUrl: `http://127.0.0.1:${port}/full`,
-    takeBytes: () => {
-      const taken = bytes
+    take: () => {
+      const taken = { bytes, requests }
       bytes = 0
+      requests = 0
       return taken
     },
     close: () => {
