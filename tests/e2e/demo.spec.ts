@@ -269,7 +269,11 @@ test('a thousand notes are one click and one transaction, and reach the other de
   await button(laptop, 'Back up').click()
   await expect(laptop.getByText('Back up: true (all confirmed)')).toBeVisible()
   expect(await documents(demo.server)).toHaveLength(1_003)
-  await expect(phone.getByText('100 of 1,003 notes')).toBeVisible()
+  await expect(phone.getByText('100 of 1,003 notes')).toBeVisible(LIVE)
+  // Lit together, and out together.
+  const lit = phone.locator('.row[data-arrived="true"]')
+  await expect(lit).toHaveCount(100)
+  await expect(lit).toHaveCount(0)
 })
 
 test('the demo fits a phone, and everything in it is reached by keyboard', async ({

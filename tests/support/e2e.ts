@@ -28,6 +28,7 @@ export class World {
   readonly origin: Origin
   /** Replace it to sign out or to hand out bad tokens. */
   token: TokenSource
+  readonly #devices: World[] = []
 
   constructor(server: TestServer, proxy: TestProxy, context: BrowserContext, origin: Origin) {
     this.server = server
@@ -42,6 +43,26 @@ export class World {
     await context.exposeFunction('testToken', (request: Parameters<TokenSource>[0]) =>
       this.token(request),
     )
+  }
+
+  /** Another device: a browser context of its own with nothing in its storage. */
+  async device(): Promise<World> {
+    const context = await this.context.browser()?.newContext()
+    if (context === undefined) throw new Error('a device needs a browser: use the memory profile')
+    const device = new World(this.server, this.proxy, context, this.origin)
+    this.#devices.push(device)
+    device.token = (request) => this.token(request)
+    await device.serveTokens()
+    return device
+  }
+
+  /** Whether this device's network is there. */
+  async online(online: boolean): Promise<void> {
+    await this.context.setOffline(!online)
+  }
+
+  async closeDevices(): Promise<void> {
+    await Promise.all(this.#devices.map(({ context }) => context.close()))
   }
 
   /** Opens a tab (or `page` again) with the app's module and nothing started. */
@@ -82,6 +103,7 @@ export const test = base.extend<WorldOptions & { world: World }>({
     const world = new World(server, proxy, context, origin)
     await world.serveTokens()
     await use(world)
+    await world.closeDevices()
     await proxy.refuse()
     await server.dispose()
   },

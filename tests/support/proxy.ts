@@ -9,7 +9,7 @@ import {
 import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 
-/** What becomes of one push. */
+/** What becomes of one push or pull. */
 export type Fate =
   /** To the server, and its answer back. */
   | { readonly is: 'forward' }
@@ -58,10 +58,25 @@ export interface PushBody {
   }[]
 }
 
+/** A pull or a stream that came by. */
+export interface SeenRead {
+  readonly is: 'pull' | 'stream'
+  /** The user of its token. */
+  readonly user: string
+  readonly query: URLSearchParams
+  /** When its answer had ended, or the connection was broken; undefined before. */
+  readonly endedAt: number | undefined
+  /** The status that the page saw; undefined when it saw none. */
+  readonly status: number | undefined
+}
+
 /** Decides about the n-th push, from 1. */
 export type Script = (n: number, body: PushBody) => Fate
 
-type MutablePush = { -readonly [Name in keyof SeenPush]: SeenPush[Name] }
+/** Decides about the n-th pull, from 1. */
+export type PullScript = (n: number) => Fate
+
+type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }
 
 const FORWARD: Fate = { is: 'forward' }
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'host'])
@@ -69,12 +84,14 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'ho
 /** Stands between page and server, and does to pushes what the network and others do to them. */
 export class TestProxy {
   readonly #target: string
-  readonly #pushes: MutablePush[] = []
+  readonly #pushes: Mutable<SeenPush>[] = []
+  readonly #reads: Mutable<SeenRead>[] = []
   readonly #preflights: string[] = []
   readonly #waiters = new Set<() => void>()
   #server: Server | undefined
   #port = 0
   #script: Script = () => FORWARD
+  #pullScript: PullScript = () => FORWARD
 
   private constructor(target: string) {
     this.#target = target
@@ -102,6 +119,21 @@ export class TestProxy {
     return this.#preflights
   }
 
+  /** The pulls so far, in the order in which they came. */
+  get pulls(): readonly SeenRead[] {
+    return this.#reads.filter(({ is }) => is === 'pull')
+  }
+
+  /** The streams so far, in the order in which they came. */
+  get streams(): readonly SeenRead[] {
+    return this.#reads.filter(({ is }) => is === 'stream')
+  }
+
+  /** The streams that are open now. */
+  get openStreams(): readonly SeenRead[] {
+    return this.streams.filter(({ endedAt, status }) => endedAt === undefined && status === 200)
+  }
+
   /** Every operation of every push so far that the page saw answered with 200. */
   get answeredOps(): PushBody['ops'] {
     return this.#pushes.filter(({ status }) => status === 200).flatMap(({ body }) => body.ops)
@@ -111,6 +143,12 @@ export class TestProxy {
   script(script: Script = () => FORWARD): void {
     const before = this.#pushes.length
     this.#script = (n, body) => script(n - before, body)
+  }
+
+  /** From the next pull on, `script` decides; without one everything is forwarded. */
+  scriptPulls(script: PullScript = () => FORWARD): void {
+    const before = this.pulls.length
+    this.#pullScript = (n) => script(n - before)
   }
 
   /** Refuses connections, and drops those that are open: the machine is there, the service is not. */
@@ -155,11 +193,17 @@ export class TestProxy {
     response.shouldKeepAlive = false
     const body = await whole(incoming)
     if (incoming.method === 'OPTIONS') this.#preflights.push(incoming.url ?? '')
-    if (incoming.method !== 'POST' || incoming.url !== '/api/sync/push') {
+    const { pathname, searchParams } = new URL(incoming.url ?? '/', this.#target)
+    const is = READS[`${incoming.method} ${pathname}`]
+    if (is !== undefined) {
+      await this.#read(is, searchParams, incoming, response)
+      return
+    }
+    if (incoming.method !== 'POST' || pathname !== '/api/sync/push') {
       await this.#forward(incoming, body, response)
       return
     }
-    const seen: MutablePush = {
+    const seen: Mutable<SeenPush> = {
       at: performance.now(),
       endedAt: undefined,
       status: undefined,
@@ -179,6 +223,60 @@ export class TestProxy {
       seen.endedAt = performance.now()
       this.#changed()
     }
+  }
+
+  async #read(
+    is: SeenRead['is'],
+    query: URLSearchParams,
+    incoming: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const user = subjectOf(incoming.headers.authorization)
+    const seen: Mutable<SeenRead> = { is, user, query, endedAt: undefined, status: undefined }
+    this.#reads.push(seen)
+    this.#changed()
+    try {
+      if (is === 'pull') {
+        const fate = this.#pullScript(this.pulls.length)
+        seen.status = await this.#suffer(fate, incoming, Buffer.alloc(0), response)
+      } else {
+        await this.#pipe(incoming, response, (status) => {
+          seen.status = status
+          this.#changed()
+        })
+      }
+    } finally {
+      seen.endedAt = performance.now()
+      this.#changed()
+    }
+  }
+
+  /** Passes an answer on as it comes, until one of both sides ends it. */
+  #pipe(
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    answered: (status: number) => void,
+  ): Promise<void> {
+    return new Promise((resolve) => {
+      const outgoing = request(
+        new URL(incoming.url ?? '/', this.#target),
+        { method: 'GET', headers: passed(incoming.headers), agent: false },
+        (answer) => {
+          const status = answer.statusCode ?? 0
+          response.writeHead(status, passed(answer.headers))
+          response.flushHeaders()
+          answered(status)
+          answer.once('error', () => response.destroy())
+          answer.pipe(response)
+        },
+      )
+      outgoing.once('error', () => response.destroy())
+      response.once('close', () => {
+        outgoing.destroy()
+        resolve()
+      })
+      outgoing.end()
+    })
   }
 
   async #suffer(
@@ -233,6 +331,19 @@ export class TestProxy {
   #changed(): void {
     for (const ask of [...this.#waiters]) ask()
   }
+}
+
+const READS: Readonly<Record<string, SeenRead['is']>> = {
+  'GET /api/sync/pull': 'pull',
+  'GET /api/sync/stream': 'stream',
+}
+
+/** The user whom a bearer token names; the server checks it. */
+function subjectOf(authorization: string | undefined): string {
+  const claims = authorization?.split('.')[1]
+  if (claims === undefined) return ''
+  const { sub } = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8')) as { sub?: unknown }
+  return typeof sub === 'string' ? sub : ''
 }
 
 async function whole(message: IncomingMessage): Promise<Buffer> {
