@@ -6,6 +6,7 @@
 import { HELD_STORE } from './capture/names'
 import { TidesyncError } from './error'
 import { decodeKey } from './key'
+import type { BlobMap } from './shell/blob-lane'
 import type { TableKeys } from './shell/connection'
 import type { Choice, RecordName } from './shell/interface'
 import { appValue } from './shell/records'
@@ -58,6 +59,8 @@ interface Row {
   readonly base: number
   /** The server's record, as JSON. */
   readonly remote?: string
+  /** The bytes of the Blobs that it names. */
+  readonly blobs?: BlobMap
 }
 
 /** Reads what is held of a user's changes, oldest first. */
@@ -103,36 +106,36 @@ export async function heldCode(
  * What the engine is told of a decision.
  * @throws TidesyncError `cannot-be-sent` for a value that has no wire form.
  */
-export function choiceOf(
+export async function choiceOf(
   database: IDBDatabase,
   table: string,
   resolution: IssueResolution,
-): Choice {
-  if (typeof resolution === 'string') return { take: resolution }
+): Promise<{ choice: Choice; blobs?: BlobMap | undefined }> {
+  if (typeof resolution === 'string') return { choice: { take: resolution } }
   const { value } = resolution
-  if (value === null || value === undefined) return { take: 'value', value: null }
+  if (value === null || value === undefined) return { choice: { take: 'value', value: null } }
   const store = database.transaction(table).objectStore(table)
-  const form = new Slots(() => store).wireFormOf(table, value)
-  if ('json' in form) return { take: 'value', value: form.json }
+  const form = await new Slots(() => store).wireFormOf(table, value)
+  if ('json' in form) return { choice: { take: 'value', value: form.json }, blobs: form.blobs }
   throw new TidesyncError(
     'cannot-be-sent',
     `Tidesync: the value cannot be sent: ${form.code} ${form.path}`,
   )
 }
 
-function remoteValue({ remote, lid }: Row, keys: TableKeys | undefined): unknown {
+function remoteValue({ remote, lid, blobs }: Row, keys: TableKeys | undefined): unknown {
   if (remote === undefined) return null
   const { value } = JSON.parse(remote) as { value?: unknown }
-  return value === undefined ? null : readForm(value, lid, keys)
+  return value === undefined ? null : readForm(value, lid, keys, blobs)
 }
 
 /**
  * The value of a wire form that is parsed already, as the app has it; undefined where it names what
  * this browser has not.
  */
-export function readForm(form: unknown, lid: string, keys?: TableKeys): unknown {
+export function readForm(form: unknown, lid: string, keys?: TableKeys, blobs?: BlobMap): unknown {
   try {
-    return appValue(JSON.stringify(form), lid, keys)
+    return appValue(JSON.stringify(form), lid, keys, blobs)
   } catch (error) {
     if (error instanceof TidesyncError) return undefined
     throw error

@@ -5,7 +5,7 @@ import { engineTrapped, loadEngine, onEnginePanic, type Session } from './engine
 import type { EngineSource } from './engine-source'
 import { report } from './error'
 import type { ToldState } from './record-sync'
-import type { Call, Input, RecordName } from './shell/interface'
+import type { Input, RecordName } from './shell/interface'
 import { Shell } from './shell/shell'
 import type { SyncStatus } from './status'
 import type { CallRequest, CapturedHint } from './tabs'
@@ -39,7 +39,7 @@ export class Leader {
   readonly #start: LeaderStart
   readonly #events: LeaderEvents
   readonly #forgetPanics: () => void
-  readonly #calls = new Map<number, Call>()
+  readonly #calls = new Map<number, CallRequest>()
   #shell: Shell | undefined
   #nextCall = 1
   #strikes = 0
@@ -87,15 +87,21 @@ export class Leader {
   /** Asks for something that is answered by `resolved`; gives its number. */
   call(request: CallRequest): number {
     const number = this.#nextCall
-    const call: Call = { ...request, call: number }
     this.#nextCall += 1
-    this.#calls.set(number, call)
+    this.#calls.set(number, request)
     if (this.#failed) {
       queueMicrotask(() => this.#resolve(number, false))
     } else {
-      this.tell(call)
+      this.#ask(number, request)
     }
     return number
+  }
+
+  #ask(call: number, { blobs, ...request }: CallRequest): void {
+    if (blobs !== undefined) {
+      this.#shell?.keepChosen(blobs)
+    }
+    this.tell({ ...request, call })
   }
 
   /** How far records are on their way; undefined where the engine does not know. */
@@ -142,8 +148,8 @@ export class Leader {
       user,
       enabled: enabled ?? null,
     })
-    for (const call of this.#calls.values()) {
-      shell.handle(call)
+    for (const [call, request] of this.#calls) {
+      this.#ask(call, request)
     }
   }
 

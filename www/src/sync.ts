@@ -235,8 +235,8 @@ class DatabaseSync implements CloudSync {
     if (database === undefined || issue === undefined) {
       return false
     }
-    const choice = choiceOf(database, issue.table, resolution)
-    return this.#call({ type: 'settleHeld', op: id, choice })
+    const chosen = await choiceOf(database, issue.table, resolution)
+    return this.#call({ type: 'settleHeld', op: id, ...chosen })
   }
 
   async history(): Promise<ResolvedConflict[]> {

@@ -2,6 +2,7 @@
 
 import type { RecordNews } from './record-desk'
 import { RECORD_STATES } from './record-sync'
+import type { BlobMap } from './shell/blob-lane'
 import type { Call, RecordName, RowUser } from './shell/interface'
 import type { SyncStatus } from './status'
 
@@ -15,10 +16,10 @@ export interface CapturedHint {
   readonly trigger: boolean
 }
 
-/** What an app asks of the engine and waits for: a call without its number. */
+/** What an app asks of the engine and waits for: a call without its number, and the Blobs that it names. */
 export type CallRequest = Call extends infer Each
   ? Each extends Call
-    ? Omit<Each, 'call'>
+    ? Omit<Each, 'call'> & { readonly blobs?: BlobMap | undefined }
     : never
   : never
 
@@ -157,11 +158,12 @@ function isNews(news: unknown): boolean {
 }
 
 function isCallRequest(request: unknown): boolean {
-  const { type, op, choice } = (request ?? {}) as Record<string, unknown>
+  const { type, op, choice, blobs } = (request ?? {}) as Record<string, unknown>
   if (type !== 'settleHeld') return ['forceSync', 'backup', 'restore'].includes(String(type))
   const { take, value } = (choice ?? {}) as Record<string, unknown>
   return (
     typeof op === 'string' &&
+    (blobs === undefined || blobs instanceof Map) &&
     (take === 'local' || take === 'remote' || (take === 'value' && isTextOrNull(value)))
   )
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { Beside, cut, inputJson } from '../shell/beside'
+import { Blobs } from '../shell/blobs'
 import { Budget } from '../shell/budget'
 import { appRecord, appValue, PulledChanges } from '../shell/records'
 import { EventReader } from '../shell/stream'
@@ -58,11 +59,12 @@ describe('a budget of a read', () => {
 describe('records from their wire forms', () => {
   const put = (lid: string, text: string) =>
     ({ type: 'putRecord', table: 'notes', lid, value: { is: 'text', text } }) as const
-  const pulled = new PulledChanges()
+  const blobs = new Blobs()
+  const pulled = new PulledChanges(blobs)
 
   it('are put under their key where the value does not hold it', () => {
     const keys = { keyPath: null, autoIncrement: true }
-    expect(appRecord(put('n7', '["~date",5]'), keys, pulled)).toEqual({
+    expect(appRecord(put('n7', '["~date",5]'), keys, pulled, blobs)).toEqual({
       value: new Date(5),
       key: 7,
     })
@@ -70,7 +72,7 @@ describe('records from their wire forms', () => {
 
   it('get a generated key back into the value', () => {
     const keys = { keyPath: 'meta.id', autoIncrement: true }
-    expect(appRecord(put('n7', '{"t":1}'), keys, pulled)).toEqual({
+    expect(appRecord(put('n7', '{"t":1}'), keys, pulled, blobs)).toEqual({
       value: { t: 1, meta: { id: 7 } },
       key: undefined,
     })
@@ -80,14 +82,14 @@ describe('records from their wire forms', () => {
   it('hold their own key elsewhere', () => {
     const keys = { keyPath: ['a', 'b'], autoIncrement: false }
     const text = '{"a":1,"b":2}'
-    expect(appRecord(put('a2:n12:n2', text), keys, pulled)).toEqual({
+    expect(appRecord(put('a2:n12:n2', text), keys, pulled, blobs)).toEqual({
       value: { a: 1, b: 2 },
       key: undefined,
     })
   })
 
   it('are taken from the last pull by their place, as often as they are asked for', () => {
-    const changes = new PulledChanges()
+    const changes = new PulledChanges(blobs)
     changes.keep('{"changes":[{"value":["~array","~date",5]},{"value":{"at":["~date",5]}}]}')
     for (let time = 0; time < 2; time += 1) {
       expect(changes.value(0)).toEqual(['~date', 5])

@@ -15,8 +15,8 @@ function row(number: number, parts: Partial<LogRow>): LogRow {
 }
 
 /** The wire forms behind slots, as texts; what is none as it is told. */
-function forms(from: Slots, wanted: number[], records: Parameters<Slots['prepare']>[1] = []) {
-  const { bytes, values } = from.prepare(wanted, records)
+function forms(from: Slots, wanted: number[], records: Parameters<Slots['sendable']>[1] = []) {
+  const { bytes, values } = from.prepare(wanted, from.sendable(wanted, records), new Map())
   let start = 0
   return values.map((value) => {
     if (value.is !== 'wire') return value
@@ -61,7 +61,7 @@ describe('walking log rows', () => {
     const from = slots()
     from.walk('notes', row(1, { ops: [0, 'a', 1], json: '1' }), false)
     from.references([0])
-    expect(() => from.prepare([0], [])).toThrow()
+    expect(() => from.sendable([0], [])).toThrow()
   })
 })
 
@@ -134,7 +134,7 @@ describe('the wire forms of values', () => {
     from.walk('notes', row(1, { ops: [0, 'a', 1, 0, 'b', 1], json: '12' }), true)
     from.references([1])
     expect(forms(from, [1])).toEqual(['2'])
-    expect(() => from.prepare([0], [])).toThrow()
+    expect(() => from.sendable([0], [])).toThrow()
   })
 
   it('keeps a page of records by slot', () => {
@@ -153,7 +153,7 @@ describe('texts of operations', () => {
     const from = slots()
     from.walk('notes', row(1, { ops: [0, 'a', 1, 0, 'b', 1], json: '12' }), true)
     from.references([0, 1])
-    from.prepare([0, 1], [])
+    forms(from, [0, 1])
     expect(from.splice('{"op":"1","value":', 1)).toBe('{"op":"1","value":2}')
   })
 

@@ -104,8 +104,8 @@ describe('cycles', () => {
   test('the order of properties does not count', () => {
     const one: Record<string, unknown> = { a: {}, b: {} }
     Object.assign(one, { list: [one.b, one.a, one] })
-    const { a, b, list } = structuredClone(one)
-    const other = Object.assign(list[2], { list, b, a })
+    const { a, b, list } = structuredClone(one) as { a: object; b: object; list: object[] }
+    const other: Record<string, unknown> = Object.assign(list[2] ?? {}, { list, b, a })
     for (const name of ['a', 'list', 'b']) {
       const value = other[name]
       delete other[name]

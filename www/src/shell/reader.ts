@@ -7,6 +7,7 @@ import { logStoreName, SHADOW_STORE } from '../capture/names'
 import type { LogRow as StoredRow } from '../capture/row'
 import { decodeKey } from '../key'
 import type { Beside } from './beside'
+import type { Blobs } from './blobs'
 import { Budget, FIRST_READ } from './budget'
 import type { Connection } from './connection'
 import type {
@@ -22,7 +23,7 @@ import type {
   ScanPage,
   ScanRecord,
 } from './interface'
-import type { Slots } from './slots'
+import { type Slots, valuesOf } from './slots'
 import { result } from './storage'
 import { pageKey } from './writes'
 
@@ -35,10 +36,12 @@ const NO_ROWS: LogChunk = { rows: [], end: true }
 export class Reader {
   readonly #connection: Connection
   readonly #slots: Slots
+  readonly #blobs: Blobs
 
-  constructor(connection: Connection, slots: Slots) {
+  constructor(connection: Connection, slots: Slots, blobs: Blobs) {
     this.#connection = connection
     this.#slots = slots
+    this.#blobs = blobs
   }
 
   /** Reads log rows of several tables. */
@@ -143,7 +146,9 @@ export class Reader {
       table,
       value: values[references.length + index],
     }))
-    const forms = this.#slots.prepare(slots, found)
+    const sendable = this.#slots.sendable(slots, found)
+    const hashes = await this.#blobs.hash('prepared', valuesOf(sendable))
+    const forms = this.#slots.prepare(slots, sendable, hashes)
     return { bytes: beside.add(forms.bytes), values: forms.values, pages: shadow }
   }
 

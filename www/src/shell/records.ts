@@ -3,7 +3,9 @@
 import type { Change } from '../capture/commits'
 import { injectKey } from '../capture/snapshot'
 import { decodeKey } from '../key'
-import { decodeValue, reviveValue } from '../values/decode'
+import { type BlobBytes, decodeValue, reviveValue } from '../values/decode'
+import { type BlobName, namedBlobs } from './blob-lane'
+import { type Blobs, mayNameBlobs } from './blobs'
 import type { TableKeys } from './connection'
 import type { PutRecord, RecordName } from './interface'
 import { StorageFailure } from './storage'
@@ -19,11 +21,17 @@ export class PulledChanges {
   #changes: readonly { readonly value?: unknown }[] = []
   /** Decoding uses up what was parsed, and a transaction may be tried again. */
   readonly #values = new Map<number, unknown>()
+  readonly #blobs: Blobs
 
-  /** Takes the changes of an answer; none where it is no answer to a pull. */
-  keep(body: string): void {
+  constructor(blobs: Blobs) {
+    this.#blobs = blobs
+  }
+
+  /** Takes the changes of an answer, none where it is no answer to a pull, and gives the Blobs that they name. */
+  keep(body: string): BlobName[] {
     this.#changes = changesOf(body)
     this.#values.clear()
+    return mayNameBlobs(body) ? namedBlobs(this.#changes) : []
   }
 
   /** The value of the change at a place. */
@@ -31,7 +39,7 @@ export class PulledChanges {
     if (!this.#values.has(index)) {
       const change = this.#changes[index]
       if (change === undefined) throw new StorageFailure({ kind: 'other', name: 'ChangeMissing' })
-      this.#values.set(index, reviveValue(change.value))
+      this.#values.set(index, reviveValue(change.value, this.#blobs))
     }
     return this.#values.get(index)
   }
@@ -48,9 +56,14 @@ function changesOf(body: string): readonly { readonly value?: unknown }[] {
 }
 
 /** The record that a write names, ready to be put. */
-export function appRecord(write: PutRecord, keys: TableKeys, pulled: PulledChanges): AppRecord {
+export function appRecord(
+  write: PutRecord,
+  keys: TableKeys,
+  pulled: PulledChanges,
+  blobs: Blobs,
+): AppRecord {
   const { value } = write
-  const decoded = value.is === 'pulled' ? pulled.value(value.index) : decodeValue(value.text)
+  const decoded = value.is === 'pulled' ? pulled.value(value.index) : decodeValue(value.text, blobs)
   const key = decodeKey(write.lid)
   return keys.keyPath === null
     ? { value: decoded, key }
@@ -58,8 +71,13 @@ export function appRecord(write: PutRecord, keys: TableKeys, pulled: PulledChang
 }
 
 /** The value of a wire form as the app has it. */
-export function appValue(text: string, lid: string, keys: TableKeys | undefined): unknown {
-  const value = decodeValue(text)
+export function appValue(
+  text: string,
+  lid: string,
+  keys: TableKeys | undefined,
+  blobs?: BlobBytes,
+): unknown {
+  const value = decodeValue(text, blobs)
   return keys === undefined ? value : withKey(value, decodeKey(lid), keys)
 }
 

@@ -10,8 +10,18 @@ export class NoAnswer extends Error {
   }
 }
 
+/** Thrown where the server answers, and that answer is what the engine is told. */
+export class Refused extends Error {
+  constructor(readonly outcome: RequestOutcome) {
+    super('refused')
+  }
+}
+
+/** Sends a request to `/api/sync/…`. */
+export type Request = (path: string, init?: RequestInit) => Promise<Response>
+
 /** Whose token, and whether the one at hand was refused. */
-interface Authorized {
+export interface Authorized {
   readonly subject: string
   readonly token: 'request' | 'expired'
 }
@@ -24,30 +34,31 @@ export interface Server {
 }
 
 /**
- * Sends a request to `/api/sync/…` with a bearer token; a token or a body that comes after the request
- * was given up goes no further.
+ * Makes what sends requests with a bearer token, the same for all of them; a token that comes after
+ * they were given up goes no further.
  *
  * No cache mode is set: any but the default makes browsers ask for permission anew (a preflight) before
  * each request, and what the server answers is marked not to be stored.
  */
-export async function send(
+export function requestsTo(
   { url, getToken }: Server,
-  path: string,
   { subject, token: reason }: Authorized,
   signal: AbortSignal,
-  init: () => Promise<RequestInit> = async () => ({}),
-): Promise<Response> {
-  const token = await bearerToken(getToken, reason, subject)
-  const { headers, ...rest } = await init()
-  signal.throwIfAborted()
-  return fetch(`${url}/api/sync/${path}`, {
-    ...rest,
-    headers: { ...headers, authorization: `Bearer ${token}` },
-    credentials: 'omit',
-    // A redirect is a captive portal or a mistake: never send a user's data after it.
-    redirect: 'error',
-    signal,
-  })
+): Request {
+  let token: Promise<string> | undefined
+  return async (path, { headers, ...init } = {}) => {
+    token ??= bearerToken(getToken, reason, subject)
+    const authorization = `Bearer ${await token}`
+    signal.throwIfAborted()
+    return fetch(`${url}/api/sync/${path}`, {
+      ...init,
+      headers: { ...headers, authorization },
+      credentials: 'omit',
+      // A redirect is a captive portal or a mistake: never send a user's data after it.
+      redirect: 'error',
+      signal,
+    })
+  }
 }
 
 async function bearerToken(
@@ -66,7 +77,9 @@ async function bearerToken(
 }
 
 /** The whole of an answer. */
-export async function wholeAnswer(response: Response): Promise<RequestOutcome> {
+export async function wholeAnswer(
+  response: Response,
+): Promise<Extract<RequestOutcome, { is: 'answer' }>> {
   return {
     is: 'answer',
     status: response.status,
@@ -77,5 +90,27 @@ export async function wholeAnswer(response: Response): Promise<RequestOutcome> {
 
 /** What the engine is told of an error: below HTTP the browser does not tell scripts why. */
 export function noAnswer(error: unknown): RequestOutcome {
+  if (error instanceof Refused) return error.outcome
   return { is: 'failed', failure: error instanceof NoAnswer ? error.failure : 'network' }
+}
+
+/** Calls back once nothing has happened for a while. */
+export class Silence {
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(
+    private readonly ms: number,
+    private readonly over: () => void,
+  ) {
+    this.broken()
+  }
+
+  broken(): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(this.over, this.ms)
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+  }
 }

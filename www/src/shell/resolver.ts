@@ -3,6 +3,7 @@
 import type { CloudSyncOptions } from '../config'
 import { report } from '../error'
 import { decodeKey } from '../key'
+import type { Blobs } from './blobs'
 import type { TableKeys } from './connection'
 import type { AskResolver, Chosen, Conflict, Result } from './interface'
 import { appValue } from './records'
@@ -14,15 +15,17 @@ export async function askResolver(
   tables: CloudSyncOptions['tables'],
   keys: TableKeys | undefined,
   slots: Slots,
+  blobs: Blobs,
 ): Promise<Result<Chosen, string>> {
   const { table } = conflict
   const resolve = tables?.[table]?.resolve
   if (resolve === undefined) return { Err: 'the table has no resolve function' }
   try {
-    const value = await resolve(shown(conflict, keys))
+    const value = await resolve(shown(conflict, keys, blobs))
     if (value === null) return { Ok: { value: null } }
     if (value === undefined) return { Err: 'resolve gave nothing: it must give a value or null' }
-    const form = slots.wireFormOf(table, value)
+    const form = await slots.wireFormOf(table, value)
+    blobs.keep('chosen', form.blobs)
     return 'json' in form
       ? { Ok: { value: form.json } }
       : { Err: `resolve gave what cannot be sent: ${form.code} ${form.path}` }
@@ -32,7 +35,11 @@ export async function askResolver(
   }
 }
 
-function shown({ table, lid, base, local, remote }: Conflict, keys: TableKeys | undefined) {
-  const value = (text: string | null) => (text === null ? null : appValue(text, lid, keys))
+function shown(
+  { table, lid, base, local, remote }: Conflict,
+  keys: TableKeys | undefined,
+  blobs: Blobs,
+) {
+  const value = (text: string | null) => (text === null ? null : appValue(text, lid, keys, blobs))
   return { table, key: decodeKey(lid), base, local: value(local), remote: value(remote) }
 }

@@ -9,6 +9,8 @@ import { tellRemoteChanges } from '../events'
 import type { ToldState } from '../record-sync'
 import type { SyncStatus } from '../status'
 import { Beside, inputJson } from './beside'
+import type { BlobMap } from './blob-lane'
+import { Blobs } from './blobs'
 import { Connection } from './connection'
 import type {
   Answer,
@@ -18,6 +20,7 @@ import type {
   LogLevel,
   OpenStream,
   Pull,
+  Push,
   RecordName,
   Turn,
 } from './interface'
@@ -84,7 +87,8 @@ export class Shell {
   readonly #reader: Reader
   readonly #transport: Transport
   readonly #stream: PokeStream
-  readonly #pulled = new PulledChanges()
+  readonly #blobs = new Blobs()
+  readonly #pulled = new PulledChanges(this.#blobs)
   readonly #inputs: Told[] = []
   #running = false
   #abandoned = false
@@ -101,8 +105,8 @@ export class Shell {
     this.#events = events
     this.#connection = new Connection(database)
     this.#slots = new Slots((table) => this.#connection.stores.get(table))
-    this.#stores = new Stores(this.#connection)
-    this.#reader = new Reader(this.#connection, this.#slots)
+    this.#stores = new Stores(this.#connection, this.#blobs)
+    this.#reader = new Reader(this.#connection, this.#slots, this.#blobs)
     this.#transport = new Transport(server, compresses(options))
     this.#stream = new PokeStream(server)
   }
@@ -119,6 +123,11 @@ export class Shell {
     this.#running = false
     this.#guard(() => this.#events.turned())
     if (status !== undefined) this.#guard(() => this.#events.status(status))
+  }
+
+  /** Keeps the Blobs of a value that is chosen next; the engine knows them by name only. */
+  keepChosen(blobs: BlobMap): void {
+    this.#blobs.keep('chosen', blobs)
   }
 
   /** How far records are on their way; undefined where the engine does not know. */
@@ -254,15 +263,14 @@ export class Shell {
         return { type: 'reserved', task, outcome }
       }
       case 'push': {
-        this.#subject = effect.subject
-        const texts = this.#stores.texts(effect.batch)
-        return { type: 'pushed', task, outcome: await this.#transport.push(effect, texts) }
+        return { type: 'pushed', task, outcome: await this.#push(effect) }
       }
       case 'pull':
         return { type: 'pulled', task, outcome: await this.#pull(effect) }
       case 'askResolver': {
         const keys = this.#connection.stores.get(effect.conflict.table)
-        const outcome = await askResolver(effect, this.#options.tables, keys, this.#slots)
+        const { tables } = this.#options
+        const outcome = await askResolver(effect, tables, keys, this.#slots, this.#blobs)
         return { type: 'resolverAnswered', task, outcome }
       }
     }
@@ -274,11 +282,17 @@ export class Shell {
     return null
   }
 
-  async #pull(pull: Pull): ReturnType<Transport['pull']> {
+  #pull(pull: Pull): ReturnType<Transport['pull']> {
     this.#subject = pull.subject
-    const outcome = await this.#transport.pull(pull)
-    this.#pulled.keep(outcome.is === 'answer' && outcome.status === 200 ? outcome.body : '')
-    return outcome
+    return this.#transport.pull(pull, (body, request) =>
+      this.#blobs.fetch('pulled', this.#pulled.keep(body), request),
+    )
+  }
+
+  #push(push: Push): ReturnType<Transport['push']> {
+    if (this.#subject !== push.subject) this.#blobs.forgetUploads()
+    this.#subject = push.subject
+    return this.#transport.push(push, this.#stores.texts(push.batch), this.#blobs)
   }
 
   async #openStream(stream: OpenStream): Promise<void> {

@@ -5,8 +5,9 @@
 
 import { Kind, type LoggedRange, type LogRow as StoredRow } from '../capture/row'
 import { encodeKey } from '../key'
-import { encodeValue } from '../values/encode'
+import { type BlobHashes, encodeValue } from '../values/encode'
 import { snapshotJson } from '../values/plain'
+import { type BlobMap, byHash, hashBlobs } from './blob-lane'
 import type { TableKeys } from './connection'
 import type { LogOp, LogRow, PreparedValue, RowUser, ScanRecord } from './interface'
 import { StorageFailure } from './storage'
@@ -21,6 +22,9 @@ type Held =
   | { readonly kind: 'gone' }
 
 type WireForm = { readonly json: string } | { readonly code: string; readonly path: string }
+
+/** A value as it is to be sent, as text or still to be encoded; undefined where its record is gone. */
+export type Sendable = { readonly json: string } | { readonly value: unknown } | undefined
 
 /** A value that is logged by its record's key, to be read from there. */
 export interface Reference {
@@ -127,21 +131,27 @@ export class Slots {
     this.#slots.set(slot, value === undefined ? { kind: 'gone' } : { kind: 'value', value, table })
   }
 
-  /** The wire forms behind `slots`, then those of `records`, which are undefined where they are gone. */
-  prepare(
+  /** What is behind `slots`, then `records`, which are undefined where they are gone. */
+  sendable(
     slots: readonly number[],
     records: readonly { readonly table: string; readonly value: unknown }[],
-  ): WireForms {
-    const texts: string[] = []
-    const forms = slots.map((slot) => {
-      const form = this.#formOf(this.#slots.get(slot))
+  ): Sendable[] {
+    return [
+      ...slots.map((slot) => this.#sendableOf(this.#slots.get(slot))),
+      ...records.map(({ table, value }) =>
+        value === undefined ? undefined : this.#withoutKey({ kind: 'value', value, table }),
+      ),
+    ]
+  }
+
+  /** The wire forms of what {@link sendable} gave, of which the first belong to `slots`. */
+  prepare(slots: readonly number[], sendable: readonly Sendable[], hashes: BlobHashes): WireForms {
+    const forms = sendable.map((it) => (it === undefined ? undefined : wireForm(it, hashes)))
+    for (const [index, slot] of slots.entries()) {
+      const form = forms[index]
       if (form !== undefined && 'json' in form) this.#wire.set(slot, form.json)
-      return form
-    })
-    for (const { table, value } of records) {
-      forms.push(value === undefined ? undefined : this.#wireForm({ kind: 'value', value, table }))
     }
-    for (const form of forms) if (form !== undefined && 'json' in form) texts.push(form.json)
+    const texts = forms.flatMap((form) => (form !== undefined && 'json' in form ? [form.json] : []))
     const { bytes, ends } = encodeTexts(texts)
     let next = 0
     const values = forms.map((form): PreparedValue => {
@@ -152,27 +162,30 @@ export class Slots {
     return { bytes, values }
   }
 
-  /** Undefined where the record is gone. */
-  #formOf(held: Held | undefined): WireForm | undefined {
+  #sendableOf(held: Held | undefined): Sendable {
     if (held === undefined || held.kind === 'reference') {
       throw new StorageFailure({ kind: 'other', name: 'ValueMissing' })
     }
-    return held.kind === 'gone' ? undefined : this.#wireForm(held)
+    return held.kind === 'gone' ? undefined : this.#withoutKey(held)
   }
 
-  #wireForm(held: Held & { kind: 'json' | 'value' }): WireForm {
+  /** A generated key means nothing on other devices: it is left out. */
+  #withoutKey(held: Held & { kind: 'json' | 'value' }): NonNullable<Sendable> {
     const keys = this.#keysOf(held.table)
-    if (keys?.autoIncrement && typeof keys.keyPath === 'string') {
-      const value = held.kind === 'json' ? JSON.parse(held.json) : structuredClone(held.value)
-      deletePath(value, keys.keyPath)
-      return wireForm(value)
-    }
-    return held.kind === 'json' ? { json: held.json } : wireForm(held.value)
+    if (!keys?.autoIncrement || typeof keys.keyPath !== 'string') return held
+    const value = held.kind === 'json' ? JSON.parse(held.json) : structuredClone(held.value)
+    deletePath(value, keys.keyPath)
+    return { value }
   }
 
-  /** The wire form of a value as the app has it. */
-  wireFormOf(table: string, value: unknown): WireForm {
-    return this.#wireForm({ kind: 'value', value, table })
+  /** The wire form of a value as the app has it, and the Blobs that it names. */
+  async wireFormOf(
+    table: string,
+    value: unknown,
+  ): Promise<WireForm & { readonly blobs?: BlobMap }> {
+    const sendable = this.#withoutKey({ kind: 'value', value, table })
+    const hashes = await hashBlobs(valuesOf([sendable]))
+    return { ...wireForm(sendable, hashes), blobs: byHash(hashes) }
   }
 
   /** The text of an operation: its head, the wire form behind its slot, and the closing brace. */
@@ -194,9 +207,13 @@ export function rowUser(user: string | null | undefined): RowUser {
   return user === null ? 'nobody' : { user }
 }
 
-function wireForm(value: unknown): WireForm {
-  const json = snapshotJson(value)
-  return json === undefined ? encodeValue(value) : { json }
+function wireForm(sendable: NonNullable<Sendable>, hashes: BlobHashes): WireForm {
+  return 'json' in sendable ? { json: sendable.json } : encodeValue(sendable.value, hashes)
+}
+
+/** The values that are still to be encoded. */
+export function valuesOf(sendable: readonly Sendable[]): unknown[] {
+  return sendable.flatMap((it) => (it !== undefined && 'value' in it ? [it.value] : []))
 }
 
 /** Removes the property at a key path, if it is there. */

@@ -1,5 +1,6 @@
 /** IndexedDB as promises: a transaction's end is what counts, and its failures are the engine's words. */
 
+import { TidesyncError } from '../error'
 import type { StorageError, Stored } from './interface'
 
 /** Thrown by what reads and writes; everything else that is thrown becomes one by {@link storageError}. */
@@ -17,6 +18,7 @@ export function failure(kind: Exclude<StorageError['kind'], 'other'>): StorageFa
 /** What the engine is told of something that was thrown. Its message may quote user data. */
 export function storageError(error: unknown): StorageError {
   if (error instanceof StorageFailure) return error.why
+  if (error instanceof TidesyncError) return { kind: 'other', name: error.code }
   if (!(error instanceof DOMException)) return { kind: 'other', name: 'HostFailed' }
   switch (error.name) {
     case 'QuotaExceededError':

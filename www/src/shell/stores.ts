@@ -12,6 +12,8 @@ import {
 import { Kind, type LogRow } from '../capture/row'
 import { encodeKey } from '../key'
 import type { Beside } from './beside'
+import type { BlobMap } from './blob-lane'
+import type { Blobs } from './blobs'
 import type { Connection } from './connection'
 import type { Commit, Loaded, Table, TableRow, Write } from './interface'
 import type { PulledChanges } from './records'
@@ -36,14 +38,26 @@ interface Meta {
   owner?: string | null
 }
 
+/** What is staged or held: the engine's record of it, and the Blobs that its texts name. */
+interface Row {
+  readonly state: Uint8Array
+  readonly blobs?: BlobMap
+}
+
+interface StagedRow extends Row {
+  readonly texts: readonly string[]
+}
+
 /** The engine's stores. */
 export class Stores {
   readonly #connection: Connection
   /** The texts of the staged batches, so that a push reads nothing. */
   #texts: StagedTexts = new Map()
+  readonly #blobs: Blobs
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, blobs: Blobs) {
     this.#connection = connection
+    this.#blobs = blobs
   }
 
   /** Raises the fence and reads what the engine begins with. */
@@ -53,9 +67,11 @@ export class Stores {
     const tables = await this.#tables()
     const reading = this.#connection.begin([STAGED_STORE, HELD_STORE], 'readonly')
     const [staged, held] = await Promise.all([
-      entries<{ texts: string[]; state: Uint8Array }>(reading.objectStore(STAGED_STORE)),
-      entries<{ state: Uint8Array }>(reading.objectStore(HELD_STORE)),
+      entries<StagedRow>(reading.objectStore(STAGED_STORE)),
+      entries<Row>(reading.objectStore(HELD_STORE)),
     ])
+    for (const [batch, { blobs }] of staged) this.#blobs.keep(`staged ${Number(batch)}`, blobs)
+    for (const [op, { blobs }] of held) this.#blobs.keep(`held ${String(op)}`, blobs)
     this.#texts = new Map(staged.map(([batch, { texts }]) => [Number(batch), texts]))
     return {
       fence,
@@ -87,7 +103,8 @@ export class Stores {
     pulled: PulledChanges,
   ): Promise<readonly Change[]> {
     const { stores } = this.#connection
-    const plan = planOf(commit.writes, bytes, { stores, slots, pulled, texts: this.#texts })
+    const sources = { stores, slots, pulled, blobs: this.#blobs, texts: this.#texts }
+    const plan = planOf(commit.writes, bytes, sources)
     const scope = new Set([
       META_STORE,
       ...plan.stores,
@@ -96,6 +113,7 @@ export class Stores {
     const transaction = this.#connection.begin([...scope], 'readwrite')
     await conclude(transaction, () => write(transaction, commit, plan))
     this.#texts = plan.texts
+    for (const [group, blobs] of plan.blobs) this.#blobs.keep(group, blobs)
     return plan.changes
   }
 

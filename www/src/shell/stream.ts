@@ -1,7 +1,7 @@
 /** The stream of pokes: server-sent events over `fetch`, which takes a bearer token. */
 
 import type { OpenStream, RequestOutcome } from './interface'
-import { NoAnswer, noAnswer, type Server, send, wholeAnswer } from './request'
+import { NoAnswer, noAnswer, requestsTo, type Server, Silence, wholeAnswer } from './request'
 
 /** A server says something at least every 20 s (docs/protocol.md); a line that is silent for longer is dead. */
 const SILENCE_MS = 45_000
@@ -53,8 +53,8 @@ export class PokeStream {
     silence: Silence,
     poked: () => void,
   ): Promise<RequestOutcome> {
-    const init = async () => ({ headers: { accept: 'text/event-stream' } })
-    const response = await send(this.#server, 'stream', stream, signal, init)
+    const request = requestsTo(this.#server, stream, signal)
+    const response = await request('stream', { headers: { accept: 'text/event-stream' } })
     if (response.status !== 200 || response.body === null) return wholeAnswer(response)
     const events = new EventReader((name) => {
       // What was read before it was closed is not told any more.
@@ -68,27 +68,6 @@ export class PokeStream {
       silence.broken()
       events.read(decoder.decode(value, { stream: true }))
     }
-  }
-}
-
-/** Calls back once nothing has happened for a while. */
-class Silence {
-  #timer: ReturnType<typeof setTimeout> | undefined
-
-  constructor(
-    private readonly ms: number,
-    private readonly over: () => void,
-  ) {
-    this.broken()
-  }
-
-  broken(): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(this.over, this.ms)
-  }
-
-  end(): void {
-    clearTimeout(this.#timer)
   }
 }
 

@@ -1,13 +1,33 @@
 /** One request at a time to the server: a push or a pull. */
 
 import type { Pull, Push, RequestOutcome } from './interface'
-import { NoAnswer, noAnswer, type Server, send, wholeAnswer } from './request'
+import {
+  type Authorized,
+  NoAnswer,
+  noAnswer,
+  type Request,
+  requestsTo,
+  type Server,
+  Silence,
+  wholeAnswer,
+} from './request'
 
 /** Bodies below this are sent as they are: compressing them saves nothing. */
 const COMPRESS_FROM_CHARS = 1024
 
 /** A server takes no compressed body above this (docs/protocol.md); a plain one may be larger. */
 const COMPRESSED_BYTES_MAX = 1024 * 1024
+
+/** What goes beside a push, in requests of its own; what fails there fails the whole. */
+export interface Errands {
+  /** Brings to the server what operations name, before they go. */
+  send(texts: readonly string[], request: Request): Promise<void>
+  /** Brings from the server what its answer names. */
+  fetchFor(body: string, request: Request): Promise<void>
+}
+
+/** Brings from the server what an answer of status 200 names. */
+type Fetch = Errands['fetchFor']
 
 /** Sends pushes and pulls to one server. */
 export class Transport {
@@ -25,49 +45,65 @@ export class Transport {
     this.#underWay?.abort()
   }
 
-  /** Sends operations of a batch, whose `texts` are undefined where it is not stored. */
-  push(push: Push, texts: readonly string[] | undefined): Promise<RequestOutcome> {
-    return this.#exchange(push.timeoutMs, (signal) =>
-      send(this.#server, 'push', push, signal, async () => {
-        if (texts === undefined) throw new NoAnswer('no-batch')
-        const ops = texts.slice(push.first, push.last)
-        const { body, encoding } = await pushBody(push.envelope, ops, this.#compress)
-        return {
-          method: 'POST',
-          body,
-          headers: {
-            'content-type': 'application/json',
-            ...(encoding === undefined ? {} : { 'content-encoding': encoding }),
-          },
-        }
-      }),
-    )
+  /**
+   * Sends operations of a batch, whose `texts` are undefined where it is not stored, and does what they
+   * and the answer need.
+   */
+  push(
+    push: Push,
+    texts: readonly string[] | undefined,
+    errands: Errands,
+  ): Promise<RequestOutcome> {
+    const fetch: Fetch = (body, request) => errands.fetchFor(body, request)
+    return this.#exchange(push, fetch, async (request) => {
+      if (texts === undefined) throw new NoAnswer('no-batch')
+      const ops = texts.slice(push.first, push.last)
+      await errands.send(ops, request)
+      const { body, encoding } = await pushBody(push.envelope, ops, this.#compress)
+      return request('push', {
+        method: 'POST',
+        body,
+        headers: {
+          'content-type': 'application/json',
+          ...(encoding === undefined ? {} : { 'content-encoding': encoding }),
+        },
+      })
+    })
   }
 
-  /** Asks for what is new. */
-  pull(pull: Pull): Promise<RequestOutcome> {
-    return this.#exchange(pull.timeoutMs, (signal) =>
-      send(this.#server, `pull?${pull.query}`, pull, signal),
-    )
+  /** Asks for what is new, and for what belongs to it. */
+  pull(pull: Pull, fetch: Fetch): Promise<RequestOutcome> {
+    return this.#exchange(pull, fetch, (request) => request(`pull?${pull.query}`))
   }
 
-  /** The time limit covers the token, the request and the whole body of the answer (F31). */
+  /**
+   * The time limit is that of each request: it covers the token, the request and the whole body of the
+   * answer (F31).
+   */
   async #exchange(
-    timeoutMs: number,
-    request: (signal: AbortSignal) => Promise<Response>,
+    { timeoutMs, ...authorized }: Authorized & { readonly timeoutMs: number },
+    fetch: Fetch,
+    main: (request: Request) => Promise<Response>,
   ): Promise<RequestOutcome> {
     const controller = new AbortController()
     this.#underWay = controller
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const timeout = new Promise<RequestOutcome>((resolve) => {
-      timer = setTimeout(() => {
-        resolve({ is: 'failed', failure: 'timeout' })
-        controller.abort()
-      }, timeoutMs)
+    const { signal } = controller
+    const silence = new Silence(timeoutMs, () => controller.abort(new NoAnswer('timeout')))
+    const givenUp = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason))
     })
-    const answer = request(controller.signal).then(wholeAnswer).catch(noAnswer)
-    const outcome = await Promise.race([answer, timeout])
-    clearTimeout(timer)
+    const send = requestsTo(this.#server, authorized, signal)
+    const request: Request = (path, init) => {
+      silence.broken()
+      return send(path, init)
+    }
+    const work = async () => {
+      const outcome = await wholeAnswer(await main(request))
+      if (outcome.status === 200) await fetch(outcome.body, request)
+      return outcome
+    }
+    const outcome = await Promise.race([work(), givenUp]).catch(noAnswer)
+    silence.end()
     // By now it may be a later request that is under way.
     if (this.#underWay === controller) this.#underWay = undefined
     return outcome

@@ -12,6 +12,8 @@ import {
 import { Kind, type LogRow } from '../capture/row'
 import { decodeKey } from '../key'
 import { cut } from './beside'
+import type { BlobMap } from './blob-lane'
+import type { Blobs, Group } from './blobs'
 import type { TableKeys } from './connection'
 import type { AppendLog, PageId, PutHeld, RecordName, Text, Write } from './interface'
 import { appRecord, deleteChange, type PulledChanges, putChange } from './records'
@@ -39,6 +41,8 @@ export interface Plan {
   readonly deletes: readonly Step<void>[]
   /** The texts of the staged batches after it. */
   readonly texts: StagedTexts
+  /** The Blobs of what is staged and held after it; none where it is neither any more. */
+  readonly blobs: ReadonlyMap<Group, BlobMap | undefined>
   /** What it changes of the app's records. */
   readonly changes: readonly Change[]
 }
@@ -49,6 +53,7 @@ export interface Sources {
   readonly stores: ReadonlyMap<string, TableKeys>
   readonly slots: Slots
   readonly pulled: PulledChanges
+  readonly blobs: Blobs
   readonly texts: StagedTexts
 }
 
@@ -72,6 +77,7 @@ class Planning {
   readonly #texts: Map<number, readonly string[]>
   readonly #changes: Change[] = []
   readonly #history: unknown[] = []
+  readonly #blobs = new Map<Group, BlobMap | undefined>()
   #meta: Plan['meta']
 
   constructor(bytes: Uint8Array, sources: Sources) {
@@ -90,6 +96,7 @@ class Planning {
       meta: this.#meta,
       deletes: this.#deletes,
       texts: this.#texts,
+      blobs: this.#blobs,
       changes: this.#changes,
     }
   }
@@ -102,11 +109,14 @@ class Planning {
       case 'putStaged': {
         const texts = write.texts.map((text) => this.#text(text))
         this.#texts.set(write.batch, texts)
-        this.#put(STAGED_STORE, { texts, state: cut(this.#bytes, write.state) }, write.batch)
+        const blobs = this.#withBlobs(`staged ${write.batch}`, texts)
+        const row = { texts, state: cut(this.#bytes, write.state), ...blobs }
+        this.#put(STAGED_STORE, row, write.batch)
         break
       }
       case 'deleteStaged':
         this.#texts.delete(write.batch)
+        this.#blobs.set(`staged ${write.batch}`, undefined)
         this.#delete(STAGED_STORE, write.batch)
         break
       case 'putHeld':
@@ -116,6 +126,7 @@ class Planning {
         this.#renewHeld(write)
         break
       case 'deleteHeld':
+        this.#blobs.set(`held ${write.op}`, undefined)
         this.#delete(HELD_STORE, write.op)
         break
       case 'putPage':
@@ -167,27 +178,41 @@ class Planning {
     }
   }
 
-  #heldRow({ state, notice, user, base, text, remote }: PutHeld): object {
+  #heldRow({ op, state, notice, user, base, text: from, remote }: PutHeld): object {
+    const text = from === null ? null : this.#text(from)
+    const named = [text, remote].filter((it) => it !== null)
     const { table, lid, code, message, at_ms: at } = notice
     return {
       state: cut(this.#bytes, state),
       ...{ table, lid, code, message, at, user, base },
-      ...(text === null ? {} : { text: this.#text(text) }),
+      ...(text === null ? {} : { text }),
       ...(remote === null ? {} : { remote }),
+      ...this.#withBlobs(`held ${op}`, named),
     }
+  }
+
+  /** Rows keep the Blobs that their texts name: nothing of them may be lost before the server has it. */
+  #withBlobs(group: Group, texts: readonly string[]): { blobs?: BlobMap } {
+    const blobs = this.#sources.blobs.namedIn(texts)
+    this.#blobs.set(group, blobs)
+    return blobs.size > 0 ? { blobs } : {}
   }
 
   #renewHeld({ op, state, remote }: Extract<Write, { type: 'renewHeld' }>): void {
     const renewed = { state: cut(this.#bytes, state), ...(remote === null ? {} : { remote }) }
-    let row: object | undefined
+    const named = this.#sources.blobs.namedIn(remote === null ? [] : [remote])
+    let row: { remote?: string; blobs?: BlobMap } | undefined
     this.#stores.add(HELD_STORE)
     this.#reads.push(async (transaction) => {
-      row = await result<object | undefined>(transaction.objectStore(HELD_STORE).get(op))
+      row = await result<typeof row>(transaction.objectStore(HELD_STORE).get(op))
     })
     this.#puts.push((transaction) => {
       if (row === undefined) return
-      const { remote: _, ...rest } = row as { remote?: string }
-      transaction.objectStore(HELD_STORE).put({ ...rest, ...renewed }, op)
+      const { remote: _, ...rest } = row
+      const blobs = new Map([...(row.blobs ?? []), ...named])
+      this.#blobs.set(`held ${op}`, blobs)
+      const kept = { ...rest, ...renewed, ...(blobs.size > 0 ? { blobs } : {}) }
+      transaction.objectStore(HELD_STORE).put(kept, op)
     })
   }
 
@@ -196,7 +221,8 @@ class Planning {
     const { table } = write
     const keys = this.#sources.stores.get(table)
     if (keys === undefined) return
-    const record = appRecord(write, keys, this.#sources.pulled)
+    const { pulled, blobs } = this.#sources
+    const record = appRecord(write, keys, pulled, blobs)
     this.#stores.add(table)
     this.#records.push((transaction) =>
       transaction.objectStore(table).put(record.value, record.key),

@@ -10,7 +10,9 @@ import { DEPTH_MAX, isIndex, isPlainNumber, LONE_SURROGATE, startsLikeTag } from
 const SHA256_BYTES = 32
 
 /** The bytes of Blobs and Files, by their hashes. */
-export type Blobs = ReadonlyMap<string, Blob>
+export interface BlobBytes {
+  get(hash: string): Blob | undefined
+}
 
 /**
  * The value of a wire form.
@@ -19,12 +21,12 @@ export type Blobs = ReadonlyMap<string, Blob>
  * `JSON.parse` does not tell: names that occur twice, lone surrogates), `unsupported-type` where this
  * browser lacks what the form names, `blob-missing` where a Blob is not among `blobs`.
  */
-export function decodeValue(json: string, blobs?: Blobs): unknown {
+export function decodeValue(json: string, blobs?: BlobBytes): unknown {
   return reviveValue(parse(json), blobs)
 }
 
 /** The same for a form that is parsed already: `parsed` is used up. */
-export function reviveValue(parsed: unknown, blobs: Blobs = new Map()): unknown {
+export function reviveValue(parsed: unknown, blobs: BlobBytes = new Map()): unknown {
   return new Decoder(blobs).revive(parsed)
 }
 
@@ -40,13 +42,13 @@ function parse(json: string): unknown {
 type Begun = readonly [object: unknown, fill?: () => void]
 
 class Decoder {
-  readonly #blobs: Blobs
+  readonly #blobs: BlobBytes
   #depth = 0
   /** Within a value with cycles: the objects that are referred to. */
   #nodes: readonly unknown[] | undefined
   #referred = false
 
-  constructor(blobs: Blobs) {
+  constructor(blobs: BlobBytes) {
     this.#blobs = blobs
   }
 

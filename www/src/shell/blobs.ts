@@ -1,0 +1,150 @@
+/** The Blobs under way between the app's database and the server. */
+
+import {
+  type BlobMap,
+  type BlobName,
+  byHash,
+  CHUNK_BYTES_MAX,
+  downloadBlob,
+  hashBlobs,
+  namedBlobs,
+  type Pace,
+  unreadable,
+  uploadBlob,
+} from './blob-lane'
+import type { Request } from './request'
+
+/**
+ * What Blobs are there for: values that were made ready or chosen, the answers that came last, and the
+ * rows of what is staged and held.
+ */
+export type Group =
+  | 'prepared'
+  | 'chosen'
+  | 'pulled'
+  | 'pushed'
+  | `staged ${number}`
+  | `held ${string}`
+
+/** Blobs that stay at hand when they are done with: the server names them once more in what is pulled. */
+const RECENT_MAX = 256
+
+/** What may name Blobs: the tag as it stands, or with escapes in it. */
+const MAY_NAME = /"~(?:blob|file)"|\\u00[67]/
+
+const NONE: BlobMap = new Map()
+
+/** All of them, and their way to the server and from there. */
+export class Blobs {
+  readonly #groups = new Map<Group, BlobMap>()
+  readonly #recent = new Map<string, Blob>()
+  /** What came before a download broke off: whole ones, and the parts of one. */
+  readonly #arrived = new Map<string, Blob>()
+  readonly #parts = new Map<string, Blob[]>()
+  /** What the server is known to have. */
+  readonly #uploaded = new Set<string>()
+  readonly #pace: Pace = { chunkBytes: CHUNK_BYTES_MAX }
+
+  /** A Blob that is at hand. */
+  get(hash: string): Blob | undefined {
+    for (const group of this.#groups.values()) {
+      const blob = group.get(hash)
+      if (blob !== undefined) return blob
+    }
+    return this.#arrived.get(hash) ?? this.#recent.get(hash)
+  }
+
+  /** Keeps Blobs for a group in the place of those before; without any, it is done with. */
+  keep(group: Group, blobs: BlobMap = NONE): void {
+    this.#remember(this.#groups.get(group) ?? NONE)
+    if (blobs.size > 0) this.#groups.set(group, blobs)
+    else this.#groups.delete(group)
+  }
+
+  #remember(blobs: BlobMap): void {
+    for (const [hash, blob] of blobs) {
+      this.#recent.delete(hash)
+      this.#recent.set(hash, blob)
+    }
+    for (const hash of this.#recent.keys()) {
+      if (this.#recent.size > RECENT_MAX) this.#recent.delete(hash)
+    }
+  }
+
+  /** Hashes the Blobs of values, and keeps them for the group. */
+  async hash(group: Group, values: readonly unknown[]): Promise<ReadonlyMap<Blob, string>> {
+    const hashes = await hashBlobs(values)
+    this.keep(group, byHash(hashes))
+    return hashes
+  }
+
+  /** Those that texts name, as far as they are at hand. */
+  namedIn(texts: readonly string[]): BlobMap {
+    const found = new Map<string, Blob>()
+    for (const { hash } of texts.flatMap(namedIn)) {
+      const blob = this.get(hash)
+      if (blob !== undefined) found.set(hash, blob)
+    }
+    return found
+  }
+
+  /** Brings to the server what operations name. */
+  async send(texts: readonly string[], request: Request): Promise<void> {
+    for (const { hash } of texts.flatMap(namedIn)) {
+      if (this.#uploaded.has(hash)) continue
+      const blob = this.get(hash)
+      if (blob === undefined) throw unreadable()
+      await uploadBlob(request, hash, blob, this.#pace)
+      this.#uploaded.add(hash)
+    }
+  }
+
+  /** Brings from the server what verdicts name. */
+  async fetchFor(body: string, request: Request): Promise<void> {
+    if (body.includes('"blob-missing"')) this.forgetUploads()
+    await this.fetch('pushed', namedIn(body), request)
+  }
+
+  /** What the server was known to have, it may not have any more, or not of another user. */
+  forgetUploads(): void {
+    this.#uploaded.clear()
+  }
+
+  /** Brings from the server what an answer names. */
+  async fetch(
+    group: 'pulled' | 'pushed',
+    names: readonly BlobName[],
+    request: Request,
+  ): Promise<void> {
+    const blobs = new Map<string, Blob>()
+    for (const name of names) blobs.set(name.hash, await this.#fetch(name, request))
+    this.keep(group, blobs)
+    this.#arrived.clear()
+  }
+
+  async #fetch(name: BlobName, request: Request): Promise<Blob> {
+    const { hash } = name
+    const known = this.get(hash)
+    if (known !== undefined) return known
+    const parts = this.#parts.get(hash) ?? []
+    this.#parts.set(hash, parts)
+    const blob = await downloadBlob(request, name, parts)
+    this.#parts.delete(hash)
+    this.#arrived.set(hash, blob)
+    return blob
+  }
+}
+
+/** Whether a text of wire forms may name Blobs; most need not be looked through. */
+export function mayNameBlobs(text: string): boolean {
+  return MAY_NAME.test(text)
+}
+
+/** What a text names; nothing where it is no JSON: whoever reads it says so. */
+function namedIn(text: string): BlobName[] {
+  try {
+    return mayNameBlobs(text) ? namedBlobs(JSON.parse(text)) : []
+  } catch {
+    return []
+  }
+}
