@@ -100,11 +100,11 @@ function isTabMessage(data: unknown): data is TabMessage {
     return false
   }
   const message = data as Record<string, unknown>
-  const fields = FIELDS[message.type as TabMessage['type']]
+  const type = message.type as TabMessage['type']
   return (
-    fields !== undefined &&
-    Object.entries(fields).every(([name, type]) => typeof message[name] === type) &&
-    (PARTS[message.type as TabMessage['type']]?.(message) ?? true)
+    Object.hasOwn(FIELDS, type) &&
+    Object.entries(FIELDS[type]).every(([name, is]) => typeof message[name] === is) &&
+    (PARTS[type]?.(message) ?? true)
   )
 }
 
