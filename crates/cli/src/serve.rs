@@ -90,6 +90,16 @@ struct LimitArguments {
     #[arg(value_parser = value_parser!(u32).range(1_024..))]
     held_bytes_max: u32,
 
+    /// Most bytes of a blob; no value names a larger one than 64 MiB
+    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
+    #[arg(value_parser = value_parser!(u32).range(0..=64 * 1024 * 1024))]
+    blob_bytes_max: u32,
+
+    /// Most bytes of all blobs of a space
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024 * 1024)]
+    #[arg(value_parser = value_parser!(u64).range(0..=1 << 62))]
+    space_blob_bytes_max: u64,
+
     /// Most pushes that wait for the writer
     #[arg(long, value_name = "COUNT", default_value_t = 256)]
     #[arg(value_parser = value_parser!(u16).range(1..))]
@@ -149,6 +159,8 @@ impl LimitArguments {
             body_bytes_max: bytes(self.body_bytes_max),
             gzip_bytes_max: bytes(self.gzip_bytes_max),
             held_bytes_max: bytes(self.held_bytes_max),
+            blob_bytes_max: self.blob_bytes_max.into(),
+            space_blob_bytes_max: self.space_blob_bytes_max,
             queue_pushes_max: self.queue_pushes_max.into(),
             connections_max: self.connections_max.into(),
             user_requests_per_minute: self.user_requests_per_minute,

@@ -300,6 +300,9 @@ pub struct ErrorBody {
     /// [`code::EPOCH_CHANGED`]: the server's epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
+    /// [`code::WRONG_OFFSET`]: where the blob goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
 }
 
 /// The codes of refusals, of operations and of whole requests.
@@ -330,6 +333,8 @@ pub mod code {
     pub const RATE_LIMITED: &str = "rate-limited";
     /// The server does not have all of a blob that the value names.
     pub const BLOB_MISSING: &str = "blob-missing";
+    /// A blob goes on at another place than the one that was sent.
+    pub const WRONG_OFFSET: &str = "wrong-offset";
     /// The place that a cursor names is gone: pull from scratch.
     pub const CURSOR_EXPIRED: &str = "cursor-expired";
     /// The server was restored from an older copy: pull from scratch, and compare.

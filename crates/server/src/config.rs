@@ -62,6 +62,10 @@ pub struct Limits {
     pub gzip_bytes_max: usize,
     /// Most bytes of request bodies that are held at one time; past it, 503.
     pub held_bytes_max: usize,
+    /// Most bytes of a blob.
+    pub blob_bytes_max: u64,
+    /// Most bytes of all blobs of a space.
+    pub space_blob_bytes_max: u64,
     /// Most pushes that wait for the writer; past it, 503.
     pub queue_pushes_max: usize,
     /// Most open connections; past it, new ones wait.
@@ -91,6 +95,8 @@ impl Default for Limits {
             body_bytes_max: tidesync_protocol::wire::PUSH_BYTES_MAX,
             gzip_bytes_max: 1024 * 1024,
             held_bytes_max: 256 * 1024 * 1024,
+            blob_bytes_max: tidesync_protocol::wire::BLOB_BYTES_MAX.into(),
+            space_blob_bytes_max: 4 * 1024 * 1024 * 1024,
             queue_pushes_max: 256,
             connections_max: 1_024,
             user_requests_per_minute: 600,

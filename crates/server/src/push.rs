@@ -1,12 +1,13 @@
 //! Reading a push: from the bytes of a body to operations that are known to be of the protocol's
 //! form. Pure; what needs the database is [`crate::store::apply_push`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use tidesync_protocol::blob::{NamedBlob, named_blobs};
 use tidesync_protocol::check::OpError;
 use tidesync_protocol::wire::{
     NAME_BYTES_MAX, Op, PROTOCOL, PUSH_OPS_MAX, Verdict, VerdictEntry, code,
@@ -36,8 +37,8 @@ pub struct Push {
 /// An operation that was looked at.
 #[derive(Debug)]
 pub enum CheckedOp {
-    /// Good to apply.
-    Good(Op),
+    /// Good to apply, once the server has the blobs that it names.
+    Good(Op, Vec<NamedBlob>),
     /// Of the protocol's form, for a table that is not kept. Refused, and recorded as refused, so
     /// that a late copy is not applied after the table was added.
     UnknownTable(Op),
@@ -214,8 +215,24 @@ fn read_op(
         Ok(()) if tables.is_some_and(|kept| !kept.contains(&op.table)) => {
             CheckedOp::UnknownTable(op)
         }
-        Ok(()) => CheckedOp::Good(op),
+        Ok(()) => {
+            let blobs = blobs(&op);
+            CheckedOp::Good(op, blobs)
+        }
     })
+}
+
+/// The blobs that an operation's values name. They were checked, so that each has the wire form.
+fn blobs(op: &Op) -> Vec<NamedBlob> {
+    let values = op
+        .value
+        .iter()
+        .chain(op.set.iter().flat_map(BTreeMap::values));
+    let named = values.map(|value| named_blobs(value.get().as_bytes()).unwrap_or_default());
+    let mut blobs: Vec<NamedBlob> = named.flatten().collect();
+    blobs.sort_unstable();
+    blobs.dedup();
+    blobs
 }
 
 /// Damage on the way does not happen twice the same: only then the same again may be good.
@@ -242,7 +259,7 @@ fn check_ids_differ(ops: &[CheckedOp]) -> Result<(), PushError> {
     let mut seen = BTreeSet::new();
     for op in ops {
         let id = match op {
-            CheckedOp::Good(op) | CheckedOp::UnknownTable(op) => &op.op,
+            CheckedOp::Good(op, _) | CheckedOp::UnknownTable(op) => &op.op,
             CheckedOp::Refused(entry) => &entry.op,
         };
         if !seen.insert(id) {
@@ -293,8 +310,6 @@ pub(crate) fn rejected(op: String, code: &str, message: &str) -> VerdictEntry {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use tidesync_protocol::wire::PushRequest;
 
     use super::*;

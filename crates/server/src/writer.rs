@@ -14,7 +14,10 @@ use tokio::sync::oneshot;
 use crate::clock::now_ms;
 use crate::hub::Hub;
 use crate::push::Push;
-use crate::store::{ApplyError, Identity, Pushed, apply_push, renew_epoch};
+use crate::store::{
+    Appended, ApplyError, BlobError, BlobLimits, Chunk, Identity, Pushed, append_blob, apply_push,
+    finish_blob, renew_epoch,
+};
 
 /// Most operations that share a transaction: what bounds how long the first of them waits.
 const GROUP_OPS_MAX: usize = 4_000;
@@ -109,6 +112,41 @@ impl Writer {
         let epoch = epoch.await?;
         self.hub.end_all();
         Ok(epoch)
+    }
+
+    /// Takes a chunk of a blob.
+    ///
+    /// # Errors
+    /// [`WriteError`], and within it why the chunk was not taken; nothing was done.
+    pub async fn append_blob(
+        &self,
+        chunk: Chunk,
+        limits: BlobLimits,
+    ) -> Result<Result<Appended, BlobError>, WriteError> {
+        self.perform(move |connection, _| {
+            let transaction = begin(connection)?;
+            let appended = append_blob(&transaction, &chunk, limits, now_ms());
+            if appended.is_ok() {
+                transaction.commit()?;
+            }
+            Ok(appended)
+        })
+        .await
+    }
+
+    /// Makes a blob complete, or removes one whose hash is not its own. False where it is not there any
+    /// more.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was done.
+    pub async fn finish_blob(&self, id: i64, is_good: bool) -> Result<bool, WriteError> {
+        self.perform(move |connection, _| {
+            let transaction = begin(connection)?;
+            let complete = finish_blob(&transaction, id, is_good)?;
+            transaction.commit()?;
+            Ok(complete)
+        })
+        .await
     }
 
     /// Does `task` between the pushes.

@@ -6,6 +6,7 @@ mod support;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use support::client::Answer;
 use support::events::Events;
 use support::ops::{delete, on, patch, put, resolved_by};
@@ -55,7 +56,7 @@ impl World {
         self.disturb();
         let answer = self
             .server
-            .push_in(space, "alice", letter, &TEAM, &[op.clone()]);
+            .push_in(space, "alice", letter, &TEAM, std::slice::from_ref(&op));
         self.note("push", &answer);
         self.disturb();
         let again = self.server.push_in(space, "alice", letter, &TEAM, &[op]);
@@ -104,6 +105,11 @@ impl World {
     }
 }
 
+/// The name of a blob that only the other user has.
+fn blob() -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(b"bytes"))
+}
+
 /// The same without what is random: epoch, boot, the cursor's signature, and the time.
 fn fixed(mut json: Value) -> Value {
     match &mut json {
@@ -122,7 +128,7 @@ fn fixed(mut json: Value) -> Value {
                 *element = fixed(element.take());
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
     json
 }
@@ -201,6 +207,13 @@ fn run(world: &mut World) {
     world.get(&format!("/api/sync/audit?before={before}"));
     world.get("/api/sync/audit?table=files&rid=n1");
     world.get("/api/sync/pull?cursor=x");
+    world.get(&format!("/api/sync/blob/{}/status", blob()));
+    world.get(&format!("/api/sync/blob/{}", blob()));
+    world.push(
+        "~",
+        'a',
+        put("blob.1", "n9", &json!(["~blob", "", 5, blob()])),
+    );
 }
 
 #[test]

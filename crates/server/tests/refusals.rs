@@ -393,7 +393,7 @@ fn only_the_exact_origin_may_read() {
         assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
         assert_eq!(
             answer.header("access-control-expose-headers"),
-            Some("retry-after")
+            Some("retry-after,tidesync-blob-size")
         );
         assert_eq!(answer.header("access-control-allow-credentials"), None);
     }

@@ -26,8 +26,11 @@ pub enum ApiError {
     #[error("{0}")]
     WrongSubject(&'static str),
     /// The space is not one that the token grants (403).
-    #[error("the token does not grant a space that an operation names")]
+    #[error("the token does not grant the space that the request names")]
     WrongSpace,
+    /// The space may be read and not changed (403).
+    #[error("the space may be read and not changed")]
+    ReadOnly,
     /// The request did not come from this machine (403).
     #[error("development tokens are given to this machine only")]
     NotLocal,
@@ -40,6 +43,15 @@ pub enum ApiError {
     /// What the client has sent before is forgotten (409).
     #[error("what this client has sent before is forgotten; it needs a new id")]
     ClientExpired,
+    /// A chunk of a blob that goes on at another place (409).
+    #[error("the blob goes on at byte {received}")]
+    WrongOffset {
+        /// At which.
+        received: u64,
+    },
+    /// The bytes of a blob are not those that it is named by (422).
+    #[error("the bytes do not have the hash, or the size, that the blob is named by")]
+    BlobMismatch,
     /// The place that a cursor names is gone (410).
     #[error("the cursor is too old; pull from scratch")]
     CursorExpired,
@@ -84,10 +96,13 @@ impl ApiError {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::WrongSubject(_) | Self::WrongSpace | Self::NotLocal => StatusCode::FORBIDDEN,
+            Self::WrongSubject(_) | Self::WrongSpace | Self::ReadOnly | Self::NotLocal => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ClientExpired => StatusCode::CONFLICT,
+            Self::ClientExpired | Self::WrongOffset { .. } => StatusCode::CONFLICT,
+            Self::BlobMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             Self::CursorExpired | Self::EpochChanged { .. } => StatusCode::GONE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ProtocolTooOld => StatusCode::UPGRADE_REQUIRED,
@@ -108,7 +123,10 @@ impl ApiError {
             Self::NotLocal => "not-local",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::ReadOnly => code::READ_ONLY,
             Self::ClientExpired => code::CLIENT_EXPIRED,
+            Self::WrongOffset { .. } => code::WRONG_OFFSET,
+            Self::BlobMismatch => code::HASH_MISMATCH,
             Self::CursorExpired => code::CURSOR_EXPIRED,
             Self::EpochChanged { .. } => code::EPOCH_CHANGED,
             Self::TooLarge { .. } => code::TOO_LARGE,
@@ -126,6 +144,13 @@ impl ApiError {
         None
     }
 
+    fn received(&self) -> Option<u64> {
+        if let Self::WrongOffset { received } = self {
+            return Some(*received);
+        }
+        None
+    }
+
     fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after_s } => Some(*retry_after_s),
@@ -137,7 +162,10 @@ impl ApiError {
             | Self::NotLocal
             | Self::NotFound
             | Self::MethodNotAllowed
+            | Self::ReadOnly
             | Self::ClientExpired
+            | Self::WrongOffset { .. }
+            | Self::BlobMismatch
             | Self::CursorExpired
             | Self::EpochChanged { .. }
             | Self::TooLarge { .. }
@@ -153,6 +181,7 @@ impl IntoResponse for ApiError {
             code: self.code().to_owned(),
             message: self.to_string(),
             epoch: self.epoch().map(str::to_owned),
+            received: self.received(),
         };
         let mut response = (self.status(), Json(body)).into_response();
         if let Some(seconds) = self.retry_after_s() {

@@ -8,6 +8,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::blob::SIZE_HEADER;
+
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
@@ -30,7 +32,7 @@ pub(super) fn cross_origin(origins: &[String]) -> Result<CorsLayer, OriginError>
             header::CONTENT_TYPE,
             header::CONTENT_ENCODING,
         ])
-        .expose_headers([header::RETRY_AFTER])
+        .expose_headers([header::RETRY_AFTER, SIZE_HEADER])
         .max_age(PREFLIGHT_AGE))
 }
 

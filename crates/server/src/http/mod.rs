@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod blob;
 mod body;
 mod dev;
 mod drain;
@@ -89,6 +90,11 @@ pub(crate) fn router(
         .route("/api/sync/pull", get(pull::pull))
         .route("/api/sync/stream", get(stream::stream))
         .route("/api/sync/audit", get(audit::audit))
+        .route(
+            "/api/sync/blob/{hash}",
+            get(blob::download).post(blob::upload),
+        )
+        .route("/api/sync/blob/{hash}/status", get(blob::status))
         .route("/api/health", get(health));
     if config.dev {
         routes = routes.route("/api/dev/token", post(dev::token));

@@ -35,14 +35,13 @@ impl Query {
 
     /// Takes a whole number, or `default` where it is not given.
     pub(super) fn number(&mut self, name: &str, default: u64) -> Result<u64, ApiError> {
-        match self.take(name) {
-            None => Ok(default),
-            Some(text) => {
-                let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-                let number = digits.then(|| text.parse().ok()).flatten();
-                number.ok_or(ApiError::Malformed("a parameter is not a whole number"))
-            }
-        }
+        self.take(name).map_or(Ok(default), |text| number(&text))
+    }
+
+    /// Takes a whole number that must be given.
+    pub(super) fn required(&mut self, name: &str) -> Result<u64, ApiError> {
+        let text = self.take(name);
+        number(&text.ok_or(ApiError::Malformed("a parameter is missing"))?)
     }
 
     /// Takes `limit`, from 1 to `max`.
@@ -61,6 +60,12 @@ impl Query {
             Err(ApiError::Malformed("the address knows no such parameter"))
         }
     }
+}
+
+fn number(text: &str) -> Result<u64, ApiError> {
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = is_digits.then(|| text.parse().ok()).flatten();
+    number.ok_or(ApiError::Malformed("a parameter is not a whole number"))
 }
 
 /// Undoes percent-encoding, as forms have it: `+` is a space. None where it is no text.

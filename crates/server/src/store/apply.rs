@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
+use tidesync_protocol::blob::NamedBlob;
 use tidesync_protocol::hlc::Hlc;
 use tidesync_protocol::wire::{Op, Record, Resolved, Verdict, VerdictEntry, code};
 
 use super::Identity;
 use super::audit::{self, Author};
+use super::blobs;
 use super::operations::{Operations, Outcome, Recorded};
 use super::records::{self, on_wire};
 use super::resolve::{Decision, Incoming, Resolution, Stored};
@@ -74,7 +76,12 @@ pub fn apply_push(
         .ops
         .into_iter()
         .map(|op| match op {
-            CheckedOp::Good(op) => applying.once(op, Applying::perform),
+            CheckedOp::Good(op, blobs) => {
+                applying.once(op, |applying, op| match applying.lacks(op, &blobs)? {
+                    Some(performed) => Ok(performed),
+                    None => applying.perform(op),
+                })
+            }
             CheckedOp::UnknownTable(op) => {
                 applying.once(op, |_, _| Ok(Performed::refused(code::UNKNOWN_TABLE)))
             }
@@ -100,10 +107,15 @@ struct Applying<'a> {
     now_ms: i64,
 }
 
+/// Why nothing was done, nor recorded: the same operation may come again as if for the first time.
+enum Undone {
+    Conflict,
+    BlobMissing,
+}
+
 /// What was done for an operation, and what of it is told besides its outcome.
 struct Performed {
-    /// None where the same operation may come again as if for the first time.
-    outcome: Result<Outcome, Verdict>,
+    outcome: Result<Outcome, Undone>,
     record: Option<Record>,
     resolved: Vec<Resolved>,
 }
@@ -119,6 +131,14 @@ impl Performed {
 
     fn refused(code: &str) -> Self {
         Self::of(Outcome::rejected(code))
+    }
+
+    fn undone(why: Undone, record: Option<Record>) -> Self {
+        Self {
+            outcome: Err(why),
+            record,
+            resolved: Vec::new(),
+        }
     }
 }
 
@@ -189,9 +209,14 @@ impl Applying<'_> {
                 let verdict = outcome.recorded.verdict();
                 told(op.op, verdict, outcome)
             }
-            Err(verdict) => VerdictEntry {
+            Err(Undone::BlobMissing) => VerdictEntry {
+                code: Some(code::BLOB_MISSING.to_owned()),
+                message: Some("the server lacks a blob that the value names".to_owned()),
+                ..entry(op.op, Verdict::Retry)
+            },
+            Err(Undone::Conflict) => VerdictEntry {
                 version: performed.record.as_ref().map(|record| record.version),
-                ..entry(op.op, verdict)
+                ..entry(op.op, Verdict::Conflict)
             },
         };
         Ok(VerdictEntry {
@@ -199,6 +224,24 @@ impl Applying<'_> {
             resolved: performed.resolved,
             ..entry
         })
+    }
+
+    /// What is to be said where blobs that an operation names are not there as it names them.
+    fn lacks(&self, op: &Op, blobs: &[NamedBlob]) -> Result<Option<Performed>, ApplyError> {
+        let space = self.grant.space(&op.space);
+        let space = space.ok_or(ApplyError::ForeignSpace)?;
+        for blob in blobs {
+            match blobs::complete_size(self.connection, &space.stored, &blob.hash)? {
+                None => {
+                    return Ok(Some(Performed::undone(Undone::BlobMissing, None)));
+                }
+                Some(size) if size != blob.size => {
+                    return Ok(Some(Performed::refused(code::BAD_VALUE)));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     fn perform(&mut self, op: &Op) -> Result<Performed, ApplyError> {
@@ -227,11 +270,10 @@ impl Applying<'_> {
                 let stands = next.or(stands);
                 self.merged(op, &incoming.clock.to_string(), stands, resolved)
             }
-            Decision::Conflict => Ok(Performed {
-                outcome: Err(Verdict::Conflict),
-                record: stands.map(|stands| on_wire(op, &stands)).transpose()?,
-                resolved: Vec::new(),
-            }),
+            Decision::Conflict => {
+                let record = stands.map(|stands| on_wire(op, &stands)).transpose()?;
+                Ok(Performed::undone(Undone::Conflict, record))
+            }
             Decision::NeedFull => Ok(Performed::of(Outcome::need_full())),
             Decision::TooLarge => Ok(Performed::refused(code::TOO_LARGE)),
         }
@@ -314,6 +356,7 @@ fn explain(recorded: &str) -> &'static str {
     match recorded {
         code::TOO_LARGE => "the record would become larger than the limit",
         code::UNKNOWN_TABLE => "the server keeps no such table",
+        code::BAD_VALUE => "a blob has another size than the value says",
         code::READ_ONLY => "the space may be read and not changed",
         _ => "the operation was refused",
     }

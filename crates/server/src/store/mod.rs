@@ -4,6 +4,7 @@
 
 mod apply;
 mod audit;
+mod blobs;
 mod cursor;
 mod document;
 mod fields;
@@ -21,6 +22,10 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 pub use apply::{ApplyError, Pushed, apply_push};
 pub use audit::{AUDIT_LIMIT_MAX, AuditEntry, AuditError, AuditFilter, AuditPage, audit};
+pub use blobs::{
+    Appended, BlobError, BlobLimits, BlobPart, BlobProgress, CHUNK_BYTES_MAX, Chunk, append_blob,
+    blob_digest, blob_progress, finish_blob, read_blob,
+};
 pub use pull::{LIMIT_MAX, PAGE_BYTES_MAX, PullError, head, pull};
 
 use crate::random::{RandomError, random_bytes, random_id};
