@@ -33,6 +33,8 @@ pub(crate) struct Applying {
     pub(crate) mark: Option<Mark>,
     /// Whether records that are missing here are put back, although the server has said nothing new.
     pub(crate) restores: bool,
+    /// Whether a verdict brought these very records: they are taken over, new or not.
+    pub(crate) asked: bool,
     /// The local names, of each change; none where there is nothing to name.
     lids: Vec<Option<String>>,
     /// What must have a local name: table, id on the server, and whether a new name may be given.
@@ -230,7 +232,7 @@ impl Applying {
             change: &mut *change,
             now,
             restores: self.restores,
-            asked: self.mark.is_none(),
+            asked: self.asked,
         };
         let mut taken = Vec::new();
         for (remote, lid) in self.changes.iter().zip(&self.lids) {

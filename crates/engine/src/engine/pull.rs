@@ -6,7 +6,9 @@ use tidesync_protocol::wire::PROTOCOL;
 use crate::apply::{Applying, Mark};
 use crate::classify::{Action, Expected, Reason, classify};
 use crate::database::Change;
-use crate::interface::{Effect, PageId, Prepared, RecordName, RequestOutcome, TokenReason};
+use crate::interface::{
+    Effect, LogLevel, PageId, Prepared, RecordName, RequestOutcome, StorageError, TokenReason,
+};
 use crate::meta::Sweep;
 use crate::remote::{PullAnswer, Remote};
 use crate::settle::Settling;
@@ -26,6 +28,8 @@ pub(super) struct Page {
     mark: Option<Mark>,
     /// The verdicts that brought them: both are durable together, or the same is sent again.
     settling: Option<Settling>,
+    /// One by one: the app's database does not take one of them.
+    apart: bool,
 }
 
 impl Page {
@@ -35,6 +39,7 @@ impl Page {
             changes: settling.merged(),
             mark: None,
             settling: Some(settling),
+            apart: false,
         }
     }
 }
@@ -149,6 +154,7 @@ impl Engine {
                 more: answer.more,
             }),
             settling: None,
+            apart: false,
         });
     }
 
@@ -249,8 +255,15 @@ impl Engine {
         let Some(database) = &self.database else {
             return false;
         };
-        let mut applying = Applying::new(page.changes, page.mark, &self.config, database);
+        let is_part = page.apart && page.changes.len() > 1;
+        let (changes, mark) = if is_part {
+            (page.changes.into_iter().take(1).collect(), None)
+        } else {
+            (page.changes, page.mark)
+        };
+        let mut applying = Applying::new(changes, mark, &self.config, database);
         applying.restores = run.restores;
+        applying.asked = page.settling.is_some();
         self.name_records(applying);
         true
     }
@@ -344,10 +357,48 @@ impl Engine {
     pub(super) fn taken_over(&mut self) {
         self.asked.postponed.clear();
         let Some(run) = &mut self.run else { return };
+        if let Some(page) = &mut run.page
+            && page.apart
+            && page.changes.len() > 1
+        {
+            page.changes.remove(0);
+            return;
+        }
         let mark = run.page.take().and_then(|page| page.mark);
         if let Some(mark) = mark {
             run.pulled = !mark.more;
         }
+    }
+
+    /// The app's database did not take a record, by a rule of its own (a unique index, say): the
+    /// others are taken over one by one, and that one is left out and told of. False where the
+    /// failure is another.
+    pub(super) fn take_apart(&mut self, step: &Step, error: &StorageError) -> bool {
+        let StorageError::Other { name } = error else {
+            return false;
+        };
+        let is_rule = matches!(
+            name.as_str(),
+            "ConstraintError" | "DataError" | "HostFailed"
+        );
+        let takes_over = matches!(step, Step::Commit(change) if change.takes_over);
+        let page = self.run.as_mut().and_then(|run| run.page.as_mut());
+        let Some(page) = page.filter(|_| is_rule && takes_over) else {
+            return false;
+        };
+        if page.settling.is_some() {
+            // The verdicts stand by themselves; the next pull brings the records.
+            page.changes.clear();
+        } else if page.apart || page.changes.len() == 1 {
+            let left_out = page.changes.remove(0);
+            let parts = ["Record left out (table ", &left_out.table, "): ", name];
+            self.log(LogLevel::Error, parts.concat());
+        } else if page.changes.is_empty() {
+            return false;
+        } else {
+            page.apart = true;
+        }
+        true
     }
 
     /// The app has written since the log was read: that is staged first, against what the server

@@ -24,6 +24,9 @@ impl Engine {
         match outcome {
             Ok(found) => Some((step, found)),
             Err(error) => {
+                if self.take_apart(&step, &error) {
+                    return None;
+                }
                 self.retry_step(step);
                 self.storage_failed(&error);
                 None

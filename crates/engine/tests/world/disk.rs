@@ -113,6 +113,8 @@ pub struct Disk {
     pub told: Vec<(String, String, Option<String>)>,
     /// What was resolved without asking.
     pub history: Vec<String>,
+    /// Records that the app's database does not take.
+    pub refused: Vec<String>,
     /// The values of the last pull's changes.
     pub pulled: Vec<String>,
     /// How many of the next pages of a scan come back empty without being the end.
@@ -283,6 +285,7 @@ impl Disk {
                 let fault = fault.or_else(|| (fence != self.fence).then_some(StorageError::Fenced));
                 let fault =
                     fault.or_else(|| self.moved(&tails, &writes).then_some(StorageError::Moved));
+                let fault = fault.or_else(|| self.refuses(&writes));
                 Input::Committed {
                     task,
                     outcome: answer(fault, || self.commit(writes)),
@@ -498,6 +501,17 @@ impl Disk {
             values,
             pages: pages.collect(),
         }
+    }
+
+    /// A rule of the app's database against a record.
+    fn refuses(&self, writes: &[Write]) -> Option<StorageError> {
+        let refused = |write: &Write| match write {
+            Write::PutRecord { lid, .. } => self.refused.contains(lid),
+            _ => false,
+        };
+        writes.iter().any(refused).then(|| StorageError::Other {
+            name: "ConstraintError".to_owned(),
+        })
     }
 
     /// Whether a row behind `tails` touches a record that `writes` touch, or may.
