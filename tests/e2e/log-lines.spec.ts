@@ -3,7 +3,7 @@ import { expect, test } from '../support/e2e'
 const PREFIX = 'Auto-sync service:'
 
 test('the four documented lines stand in the log word for word (R090–R093)', async ({ world }) => {
-  const { app } = await world.open('ann')
+  const { app } = await world.open('ann', { live: false })
   await app.evaluate(async (m) => {
     await m.putNotes(7)
     await m.until({ pending: 0, phase: 'idle' })
