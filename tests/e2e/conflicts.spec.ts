@@ -62,15 +62,26 @@ async function expectAll(world: World, { here, there }: Devices, value: unknown)
   expect(await there.evaluate((m) => m.rawEntries('tidesync.log.notes'))).toEqual([])
 }
 
-/** `here` changes first, `there` later; `there` reaches the server first. */
-async function collide(both: Devices, here: object | null, there: object | null): Promise<void> {
-  await edit(both.here, here)
+/** Both change the note, `later` later than the other; `there` reaches the server first. */
+async function collide(
+  both: Devices,
+  here: object | null,
+  there: object | null,
+  later: keyof Devices = 'there',
+): Promise<void> {
+  if (later === 'there') await edit(both.here, here)
   await edit(both.there, there)
+  if (later === 'here') await edit(both.here, here)
   await sync(both.there)
   await both.here.evaluate((m) => m.forceSync())
 }
 
-test.describe('one field, changed here and later there, which syncs first', () => {
+/** By its clock alone, the change of the server's priority would lose, and the other's would win. */
+function laterUnder(strategy: ConflictStrategy): keyof Devices {
+  return strategy === 'server-priority' ? 'here' : 'there'
+}
+
+test.describe('one field, changed here and there, which syncs first', () => {
   const outcomes: readonly [ConflictStrategy, string, string?][] = [
     ['last-write-wins', 'there'],
     ['merge', 'there'],
@@ -81,7 +92,11 @@ test.describe('one field, changed here and later there, which syncs first', () =
   for (const [strategy, text, resolver] of outcomes) {
     test(`${strategy}: "${text}" everywhere, and nothing else is lost`, async ({ world }) => {
       const both = await devices(world, strategy, resolver)
-      await collide(both, { text: 'here', mine: 1 }, { text: 'there', theirs: 2 })
+      const changes = [
+        { text: 'here', mine: 1 },
+        { text: 'there', theirs: 2 },
+      ] as const
+      await collide(both, ...changes, laterUnder(strategy))
       await both.here.evaluate((m) => m.until({ pending: 0, held: 0, phase: 'idle' }))
       const value = (await world.server.docs(USER, 'notes')).get('sa')
       expect(value).toMatchObject({ text, theirs: 2 })
@@ -187,10 +202,11 @@ test.describe('an update and a deletion', () => {
   const word = (change: object | null) => (change === null ? 'deletion' : 'update')
   for (const [strategy, here, there, stays] of cases) {
     const outcome = stays ? 'stays' : 'is gone'
-    const title = `${strategy}: ${word(here)} here, later ${word(there)} there: it ${outcome}`
+    const later = laterUnder(strategy)
+    const title = `${strategy}: ${word(here)} here, ${word(there)} there, later ${later}: it ${outcome}`
     test(title, async ({ world }) => {
       const both = await devices(world, strategy)
-      await collide(both, here, there)
+      await collide(both, here, there, later)
       await both.here.evaluate((m) => m.until({ pending: 0, held: 0, phase: 'idle' }))
       await expectAll(world, both, stays ? { id: 'a', text: 'old', n: 1 } : undefined)
     })

@@ -90,12 +90,19 @@ test('the next leader goes on telling', async ({ world }) => {
     m.mountNotes([])
     await m.until({ isLeader: true, isInitialized: true })
   })
+  // The next in line, and not the tab that looks at the note.
+  const next = await openReact(world)
+  await next.evaluate(async (m) => {
+    m.mountNotes([])
+    await m.until({ isInitialized: true })
+  })
   const app = await openReact(world)
   await app.evaluate(async (m) => {
     m.mountNotes(['a'])
     await m.untilText('note-a', 'synced')
   })
   await leading.close()
+  await next.evaluate((m) => m.until({ isLeader: true }))
   const settled = await app.evaluate(async (m) => {
     await m.putNote('a')
     return m.recordSync('notes', 'a').getSnapshot().settled
