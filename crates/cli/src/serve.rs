@@ -135,6 +135,12 @@ struct LimitArguments {
     #[arg(value_parser = value_parser!(u32).range(100..=20_000))]
     heartbeat_ms: u32,
 
+    /// How long outcomes of operations, tombstones and the audit are kept; who was away for longer
+    /// begins anew
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    #[arg(value_parser = value_parser!(u32).range(1..=36_500))]
+    retention_days: u32,
+
     /// Longest time of a request, and longest wait of an answer for its reader
     #[arg(long, value_name = "MS", default_value_t = 30_000)]
     #[arg(value_parser = value_parser!(u32).range(1..=3_600_000))]
@@ -168,6 +174,7 @@ impl LimitArguments {
             user_streams_max: self.user_streams_max.into(),
             streams_max: self.streams_max.into(),
             heartbeat: time(self.heartbeat_ms),
+            retention: Duration::from_secs(u64::from(self.retention_days) * 24 * 3_600),
             request_timeout: time(self.request_timeout_ms),
             busy_timeout: time(self.busy_timeout_ms),
             shutdown_timeout: time(self.shutdown_timeout_ms),

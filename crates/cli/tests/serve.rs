@@ -309,6 +309,10 @@ fn a_wrong_value_is_refused_with_its_name_and_what_is_allowed() {
         ("--log", "xml", "text, json"),
         ("--body-bytes-max", "10", "1024"),
         ("--queue-pushes-max", "0", "1.."),
+        ("--heartbeat-ms", "20001", "100..=20000"),
+        ("--user-streams-max", "0", "1.."),
+        ("--blob-bytes-max", "67108865", "0..=67108864"),
+        ("--retention-days", "0", "1..=36500"),
         ("--user-requests-per-minute", "many", "invalid digit"),
     ];
     for (flag, value, allowed) in cases {

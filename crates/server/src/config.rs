@@ -80,6 +80,9 @@ pub struct Limits {
     pub streams_max: usize,
     /// Longest silence of a stream.
     pub heartbeat: Duration,
+    /// How long the outcomes of operations, tombstones and the audit are kept. Who was away for longer
+    /// begins anew.
+    pub retention: Duration,
     /// Longest time of a request, its body included; past it, 503. Also how long an answer waits for
     /// its reader; past it, the connection is cut off.
     pub request_timeout: Duration,
@@ -104,6 +107,7 @@ impl Default for Limits {
             user_streams_max: 8,
             streams_max: 512,
             heartbeat: Duration::from_secs(15),
+            retention: Duration::from_secs(90 * 24 * 3_600),
             request_timeout: Duration::from_secs(30),
             busy_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(20),

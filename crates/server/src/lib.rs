@@ -11,6 +11,7 @@ mod clock;
 pub mod config;
 pub mod http;
 pub mod hub;
+mod keeper;
 mod patience;
 pub mod push;
 mod random;

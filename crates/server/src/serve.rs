@@ -107,9 +107,9 @@ impl Server {
         )?;
         let readers = Readers::open(&config.database, config.limits.busy_timeout, readers_max())?;
         let hub = Hub::new(config.limits.user_streams_max, config.limits.streams_max);
-        let queue_max = config.limits.queue_pushes_max;
-        let (queue, writer) = Writer::start(connection, identity, hub.clone(), queue_max)
-            .map_err(ServeError::Thread)?;
+        let limits = (config.limits.queue_pushes_max, config.limits.retention);
+        let (queue, writer) =
+            Writer::start(connection, identity, hub.clone(), limits).map_err(ServeError::Thread)?;
         let router = http::router(config, queue, readers, hub.clone());
         let router = router.map_err(|_| ServeError::Origin)?;
         Ok(Self {

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tidesync_protocol::wire::VerdictEntry;
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::now_ms;
 use crate::hub::Hub;
+use crate::keeper::Keeper;
 use crate::push::Push;
 use crate::store::{
     Appended, ApplyError, BlobError, BlobLimits, Chunk, Identity, Pushed, append_blob, apply_push,
@@ -34,6 +36,9 @@ pub enum WriteError {
     /// The client belongs to another user.
     #[error("the client belongs to another user")]
     ForeignClient,
+    /// What the client has sent before is forgotten.
+    #[error("what the client has sent before is forgotten")]
+    ClientExpired,
     /// The database cannot be written to for now: it is locked, full or read-only.
     #[error("the database cannot be written to now")]
     Unavailable,
@@ -68,7 +73,7 @@ pub struct Writer {
 impl Writer {
     /// Starts the writer's thread, which owns `connection` and ends, after what is queued, when
     /// the last [`Writer`] is dropped. `hub` is told of what was committed. At most `queue_max` jobs
-    /// wait.
+    /// wait. What is older than `retention` is forgotten when nobody does.
     ///
     /// # Errors
     /// The operating system gave no thread.
@@ -76,14 +81,14 @@ impl Writer {
         connection: Connection,
         identity: Identity,
         hub: Hub,
-        queue_max: usize,
+        (queue_max, retention): (usize, Duration),
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = sync_channel(queue_max);
         let thread = std::thread::Builder::new()
             .name("tidesync-writer".to_owned())
             .spawn({
                 let hub = hub.clone();
-                move || run(connection, identity, &hub, &jobs)
+                move || run(connection, identity, &hub, &jobs, Keeper::new(retention))
             })?;
         Ok((Self { queue, hub }, thread))
     }
@@ -171,8 +176,14 @@ impl Writer {
     }
 }
 
-fn run(mut connection: Connection, mut identity: Identity, hub: &Hub, jobs: &Receiver<Job>) {
-    let mut next = jobs.recv().ok();
+fn run(
+    mut connection: Connection,
+    mut identity: Identity,
+    hub: &Hub,
+    jobs: &Receiver<Job>,
+    mut keeper: Keeper,
+) {
+    let mut next = wait(&mut connection, jobs, &mut keeper);
     while let Some(job) = next {
         let after = match job {
             Job::Push(first) => push(&mut connection, &identity, hub, first, jobs),
@@ -181,10 +192,27 @@ fn run(mut connection: Connection, mut identity: Identity, hub: &Hub, jobs: &Rec
                 None
             }
         };
-        next = after.map(Job::Task).or_else(|| jobs.recv().ok());
+        if keeper.is_late() {
+            keeper.step(&mut connection);
+        }
+        next = match after {
+            Some(task) => Some(Job::Task(task)),
+            None => wait(&mut connection, jobs, &mut keeper),
+        };
     }
     if let Err((_, error)) = connection.close() {
         tracing::error!(error = describe(&error), "the database did not close");
+    }
+}
+
+/// The next job; none at the end.
+fn wait(connection: &mut Connection, jobs: &Receiver<Job>, keeper: &mut Keeper) -> Option<Job> {
+    loop {
+        match jobs.recv_timeout(keeper.wait()) {
+            Ok(job) => return Some(job),
+            Err(RecvTimeoutError::Timeout) => keeper.step(connection),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
     }
 }
 
@@ -309,6 +337,7 @@ fn guarded<T>(apply: impl FnOnce() -> Result<T, ApplyError>) -> Result<T, WriteE
     match catch_unwind(AssertUnwindSafe(apply)) {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(ApplyError::ForeignClient)) => Err(WriteError::ForeignClient),
+        Ok(Err(ApplyError::ClientExpired)) => Err(WriteError::ClientExpired),
         Ok(Err(ApplyError::ForeignSpace)) => Err(WriteError::Failed),
         Ok(Err(ApplyError::Sqlite(error))) => {
             tracing::error!(error = describe(&error), "writing failed");

@@ -5,61 +5,28 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
 use serde_json::{Map, Value, json};
-use support::ops::{client, delete, on, patch, push, put, resolved_by};
-use tidesync_protocol::wire::{Verdict, VerdictEntry};
-use tidesync_server::access::Grant;
-use tidesync_server::push::read;
-use tidesync_server::store::{Identity, Start, apply_push, open_in_memory};
+use support::ops::{delete, on, patch, put, resolved_by};
+use support::store::Store;
+use tidesync_protocol::wire::Verdict;
 
-/// A store that is driven without HTTP, threads or a clock.
-struct Store {
-    connection: Connection,
-    identity: Identity,
+/// Pushes until the server needs no more: what a client does that is asked for the whole.
+fn settle(store: &Store, letter: char, op: &Value, whole: &Value) {
+    let verdicts = store.push(letter, std::slice::from_ref(op));
+    if verdicts[0].verdict == Verdict::NeedFull {
+        let mut again = whole.clone();
+        again["op"] = json!("again.1");
+        store.push(letter, &[again]);
+    }
 }
 
-impl Store {
-    fn new() -> Self {
-        let start = Start {
-            epoch: "epoch".to_owned(),
-            boot: "boot".to_owned(),
-            secret: [1; 32],
-            now_ms: 1,
-        };
-        let (connection, identity) = open_in_memory(&start).expect("a store");
-        Self {
-            connection,
-            identity,
-        }
-    }
-
-    fn push(&self, letter: char, ops: &[Value]) -> Vec<VerdictEntry> {
-        let grant = Grant::new("alice", BTreeMap::new()).expect("a good name");
-        let body = push(&client(letter), "alice", "b", ops);
-        let push = read(&body, &grant, None).expect("a push");
-        let pushed = apply_push(&self.connection, &self.identity, push, 1_000);
-        pushed.expect("applied").verdicts
-    }
-
-    /// Pushes until the server needs no more: what a client does that is asked for the whole.
-    fn settle(&self, letter: char, op: &Value, whole: &Value) {
-        let verdicts = self.push(letter, std::slice::from_ref(op));
-        if verdicts[0].verdict == Verdict::NeedFull {
-            let mut again = whole.clone();
-            again["op"] = json!("again.1");
-            self.push(letter, &[again]);
-        }
-    }
-
-    /// The record's fields; null for a tombstone.
-    fn record(&self) -> Value {
-        let doc: Option<String> = self
-            .connection
-            .query_row("SELECT doc FROM records", [], |row| row.get(0))
-            .expect("the record");
-        doc.map_or(Value::Null, |doc| serde_json::from_str(&doc).expect("JSON"))
-    }
+/// The record's fields; null for a tombstone.
+fn record(store: &Store) -> Value {
+    let doc: Option<String> = store
+        .connection
+        .query_row("SELECT doc FROM records", [], |row| row.get(0))
+        .expect("the record");
+    doc.map_or(Value::Null, |doc| serde_json::from_str(&doc).expect("JSON"))
 }
 
 /// SplitMix64.
@@ -145,7 +112,7 @@ fn updates_have_one_outcome_in_every_order() {
                 store.push(letter, &ops[place..=place]);
                 store.push(letter, &ops[place..=place]);
             }
-            outcomes.insert(store.record().to_string(), order);
+            outcomes.insert(record(&store).to_string(), order);
         }
         assert_eq!(outcomes.len(), 1, "seed {seed}: {outcomes:?} {ops:?}");
     }
@@ -166,13 +133,13 @@ fn an_update_and_a_delete_have_one_outcome_in_both_orders() {
                 ]
                 .map(|op| resolved_by(strategy, op));
                 if delete_first {
-                    store.settle('b', &gone, &gone);
+                    settle(&store, 'b', &gone, &gone);
                 }
-                store.settle('a', &update, &whole);
+                settle(&store, 'a', &update, &whole);
                 if !delete_first {
-                    store.settle('b', &gone, &gone);
+                    settle(&store, 'b', &gone, &gone);
                 }
-                store.record()
+                record(&store)
             });
             let [one, other] = &outcomes;
             assert_eq!(one, other, "{strategy} {updated_at} {deleted_at}");

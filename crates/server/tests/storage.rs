@@ -115,7 +115,8 @@ fn a_full_disk_is_unavailable_and_what_was_there_stays() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let write = |(connection, identity), number: u64| {
         let (writer, thread) =
-            Writer::start(connection, identity, Hub::new(1, 1), 1).expect("a writer");
+            Writer::start(connection, identity, Hub::new(1, 1), (1, Duration::MAX))
+                .expect("a writer");
         let value = json!("x".repeat(100_000));
         let op = put(&format!("i.{number}"), &format!("n{number}"), &value);
         let body = push(&client('a'), "alice", "b", &[op]);

@@ -226,6 +226,7 @@ impl From<WriteError> for ApiError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::ForeignClient => Self::WrongSubject("the client belongs to another user"),
+            WriteError::ClientExpired => Self::ClientExpired,
             WriteError::QueueFull | WriteError::Stopped | WriteError::Unavailable => {
                 Self::Unavailable
             }

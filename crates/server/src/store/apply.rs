@@ -29,6 +29,9 @@ pub enum ApplyError {
     /// An operation names a space that the push's grant does not have.
     #[error("an operation names a space that is not granted")]
     ForeignSpace,
+    /// What the client has sent before is forgotten: an operation may have been done already.
+    #[error("what the client has sent before is forgotten")]
+    ClientExpired,
     /// SQLite refused.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -161,6 +164,9 @@ impl Applying<'_> {
                 rejected(op.op, code::ID_REUSED, message)
             }
             Some((_, outcome)) => self.again(op, &space, outcome)?,
+            None if self.operations.may_be_forgotten(&op.op)? => {
+                return Err(ApplyError::ClientExpired);
+            }
             None => {
                 let performed = match space.access {
                     Access::Write => {

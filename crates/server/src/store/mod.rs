@@ -13,6 +13,7 @@ mod operations;
 mod pull;
 mod records;
 mod resolve;
+mod retention;
 mod spaces;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ pub use blobs::{
     blob_digest, blob_progress, finish_blob, read_blob,
 };
 pub use pull::{LIMIT_MAX, PAGE_BYTES_MAX, PullError, head, pull};
+pub use retention::forget;
 
 use crate::random::{RandomError, random_bytes, random_id};
 

@@ -4,6 +4,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 use rusqlite::{Connection, OptionalExtension, ToSql};
 use tidesync_protocol::wire::Verdict;
 
+use super::retention::numbered;
+
 /// The outcomes that are recorded. `retry` never is: the same operation may succeed later. Nor is
 /// `conflict`: nothing was done, and the client goes on under a new id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +123,19 @@ impl Operations<'_> {
                 Ok((row.get(0)?, outcome))
             })
             .optional()
+    }
+
+    /// Whether the outcome of `op` may have been recorded and forgotten.
+    pub(super) fn may_be_forgotten(&self, op: &str) -> rusqlite::Result<bool> {
+        let (incarnation, n) = numbered(op);
+        let forgotten: Option<u64> = self
+            .connection
+            .prepare_cached(
+                "SELECT forgotten FROM incarnations WHERE client = ?1 AND incarnation = ?2",
+            )?
+            .query_row((self.client, incarnation), |row| row.get(0))
+            .optional()?;
+        Ok(forgotten.is_some_and(|forgotten| n <= forgotten))
     }
 
     /// Records the outcome of `op`.

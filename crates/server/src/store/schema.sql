@@ -15,7 +15,7 @@ CREATE TABLE boots (
 ) STRICT, WITHOUT ROWID;
 
 -- The gap-free sequence of each space: the version of its latest change. Of its tombstones those up to
--- `forgotten_version` may be gone; all of these were made before `forgotten_until`.
+-- `forgotten_version` may be gone; their clocks were all before `forgotten_until`.
 CREATE TABLE spaces (
     space TEXT PRIMARY KEY,
     version INTEGER NOT NULL,
@@ -123,6 +123,8 @@ CREATE TABLE blobs (
     updated_at INTEGER NOT NULL,
     UNIQUE (space, hash)
 ) STRICT;
+
+CREATE INDEX incomplete_blobs ON blobs (updated_at) WHERE NOT complete;
 
 CREATE TABLE blob_chunks (
     blob INTEGER NOT NULL REFERENCES blobs (id),

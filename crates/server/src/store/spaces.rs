@@ -35,7 +35,7 @@ pub(super) struct Head {
     pub(super) version: u64,
     /// Tombstones up to this version may be gone.
     pub(super) forgotten_version: u64,
-    /// These were made before this time, in milliseconds since 1970.
+    /// Their clocks were all before this time, in milliseconds since 1970.
     pub(super) forgotten_until: u64,
 }
 

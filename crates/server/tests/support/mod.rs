@@ -6,6 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod ops;
+pub(crate) mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
