@@ -982,3 +982,41 @@ fn a_record_that_the_apps_database_refuses_holds_up_no_other() {
     world.run(1_000);
     world.assert_synced("alice");
 }
+
+#[test]
+fn a_removed_range_spares_what_others_have_made_since() {
+    let mut world = World::started(&["files"]);
+    for key in ["a", "b"] {
+        world.put("files", key, r#"{"x":1}"#);
+    }
+    world.run(10_000);
+    // A change is staged, so the removed range behind it waits in the log.
+    world.put("files", "c", r#"{"x":1}"#);
+    world.run(1_000);
+    world.write("files", Row::default().delete_range("a", "z"));
+    world.disk.told.clear();
+    world
+        .server
+        .change("alice", "files", "sb", Some(r#"{"x":2}"#));
+    remote(&mut world, "sn", Some(r#"{"x":9}"#));
+    world.run(60_000);
+    let brought_back = world.disk.told.iter().any(|(_, lid, _)| lid == "sa");
+    assert!(!brought_back, "{:?}", world.disk.told);
+    assert_eq!(there(&world, "sa"), None);
+    assert_eq!(there(&world, "sn").as_deref(), Some(r#"{"x":9}"#));
+    assert_eq!(here(&world, "sn").as_deref(), Some(r#"{"x":9}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn the_same_field_changed_during_a_pull_is_a_conflict() {
+    let mut world = resolving(Strategy::Manual);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    remote(&mut world, "sa", Some(r#"{"x":5}"#));
+    world.run(10);
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(30_000);
+    assert_eq!(world.status().conflicts, 1);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":5}"#));
+}

@@ -5,7 +5,8 @@ use tidesync_protocol::wire::PROTOCOL;
 
 use crate::apply::{Applying, Mark};
 use crate::classify::{Action, Expected, Reason, classify};
-use crate::database::Change;
+use crate::database::{Change, Database};
+use crate::index::Waiting;
 use crate::interface::{
     Effect, LogLevel, PageId, Prepared, RecordName, RequestOutcome, StorageError, TokenReason,
 };
@@ -30,6 +31,22 @@ pub(super) struct Page {
     settling: Option<Settling>,
     /// One by one: the app's database does not take one of them.
     apart: bool,
+    /// What the app has written of them was staged, as far as it could be.
+    checked: bool,
+}
+
+/// What must be done before records are taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// No records wait.
+    Clear,
+    /// Nothing.
+    Ready,
+    /// What the app has written of them is staged, against what the server was known to have.
+    Stage,
+    /// The app has removed a range: which records that were is known only against the shadow from
+    /// before, so it goes first.
+    Push,
 }
 
 impl Page {
@@ -40,6 +57,7 @@ impl Page {
             mark: None,
             settling: Some(settling),
             apart: false,
+            checked: true,
         }
     }
 }
@@ -155,6 +173,7 @@ impl Engine {
             }),
             settling: None,
             apart: false,
+            checked: false,
         });
     }
 
@@ -241,6 +260,64 @@ impl Engine {
         self.commit(change);
         if let Some(run) = &mut self.run {
             run.drained = false;
+        }
+    }
+
+    /// What must be done before the records that wait are taken over.
+    pub(super) fn ground(&mut self) -> Ground {
+        let (Some(run), Some(database)) = (&mut self.run, &self.database) else {
+            return Ground::Clear;
+        };
+        let Some(page) = &mut run.page else {
+            return Ground::Clear;
+        };
+        if run.must_stage {
+            return Ground::Stage;
+        }
+        let captured = |id| database.own.progress(id) == Waiting::Captured;
+        let ranges = |change: &Remote| {
+            captured(database.wide_id(&change.table)) && is_news(database, change)
+        };
+        if page.changes.iter().any(ranges) {
+            if page.settling.is_none() {
+                return Ground::Push;
+            }
+            // The verdicts stand by themselves; the next pull brings the records.
+            page.changes.clear();
+        }
+        if std::mem::replace(&mut page.checked, true) {
+            return Ground::Ready;
+        }
+        let written = |change: &Remote| {
+            // What is called otherwise here is looked up later: any change may be of it.
+            let other = database.has_generated_keys(&change.table);
+            let may_be = other && database.own.changes() > 0;
+            (may_be || captured(database.id(&change.table, &change.rid)))
+                && is_news(database, change)
+        };
+        if page.changes.iter().any(written) {
+            run.must_stage = true;
+            run.drained = false;
+            return Ground::Stage;
+        }
+        Ground::Ready
+    }
+
+    /// Sends what must go before the records that wait are taken over. Where that cannot go now,
+    /// they are asked for again by a later sync.
+    pub(super) fn push_before_page(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.pull_only = false;
+        }
+        let pushes = self.push_next();
+        let Some(run) = &mut self.run else { return };
+        if pushes {
+            run.drained = false;
+        } else if run.drained {
+            run.page = None;
+            run.pulled = true;
+        } else {
+            self.begin_stage();
         }
     }
 
@@ -370,16 +447,22 @@ impl Engine {
         }
     }
 
-    /// The app's database did not take a record, by a rule of its own (a unique index, say): the
-    /// others are taken over one by one, and that one is left out and told of. False where the
-    /// failure is another.
+    /// The app's database did not take a record, by a rule of its own (a unique index, say), or this
+    /// browser cannot make its value: the others are taken over one by one, and that one is left out
+    /// and told of. False where the failure is another.
     pub(super) fn take_apart(&mut self, step: &Step, error: &StorageError) -> bool {
         let StorageError::Other { name } = error else {
             return false;
         };
         let is_rule = matches!(
             name.as_str(),
-            "ConstraintError" | "DataError" | "HostFailed"
+            "ConstraintError"
+                | "DataError"
+                | "DataCloneError"
+                | "HostFailed"
+                | "unsupported-type"
+                | "bad-value"
+                | "blob-missing"
         );
         let takes_over = matches!(step, Step::Commit(change) if change.takes_over);
         let page = self.run.as_mut().and_then(|run| run.page.as_mut());
@@ -410,6 +493,20 @@ impl Engine {
             run.must_stage = run.page.is_some();
         }
     }
+}
+
+/// Whether a record is not known to be here already, as one's own changes are.
+fn is_news(database: &Database, change: &Remote) -> bool {
+    let lid = if database.has_generated_keys(&change.table) {
+        database.alias(&change.table, &change.rid)
+    } else {
+        Some(change.rid.clone())
+    };
+    let known = lid.and_then(|lid| {
+        let page = database.page(&database.page_id(&change.table, &lid))?;
+        Some(page.get(&lid)?.version)
+    });
+    known.is_none_or(|known| known < change.version)
 }
 
 /// What follows the address of a pull.

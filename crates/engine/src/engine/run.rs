@@ -6,7 +6,7 @@ use crate::schedule::{self, Schedule, TimerReason};
 use crate::sorted::SortedMap;
 use crate::status::LastError;
 
-use super::pull::Page;
+use super::pull::{Ground, Page};
 use super::scan::Backup;
 use super::{Engine, Life, Wish};
 
@@ -233,14 +233,14 @@ impl Engine {
         if self.must_count() {
             return self.read_index();
         }
-        if let Some(run) = &self.run
-            && run.page.is_some()
-        {
-            if run.must_stage {
-                return self.begin_stage();
+        match self.ground() {
+            Ground::Clear => {}
+            Ground::Ready => {
+                self.take_over();
+                return;
             }
-            self.take_over();
-            return;
+            Ground::Stage => return self.begin_stage(),
+            Ground::Push => return self.push_before_page(),
         }
         let pull_only = self.run.as_ref().is_some_and(|run| run.pull_only);
         if !pull_only && self.push_next() {
