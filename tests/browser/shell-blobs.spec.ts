@@ -105,8 +105,9 @@ test('what is pulled brings its Blobs before it is told, and is put with them', 
 }) => {
   const hash = backend.blobs.store(Buffer.alloc(LARGE, 'cd'))
   const changes = [
-    { value: { photo: ['~blob', 'image/png', LARGE, hash] } },
-    { value: { name: 'a', files: ['~set', ['~file', 'b', 7, '', LARGE, hash]] } },
+    { space: '~', value: { photo: ['~blob', 'image/png', LARGE, hash] } },
+    { space: '~', value: { name: 'a', files: ['~set', ['~file', 'b', 7, '', LARGE, hash]] } },
+    { space: 'team', value: ['~blob', '', 3, SMALL_HASH] },
   ]
   backend.body = JSON.stringify({ changes })
   const later = Response.json({ code: 'unavailable' }, { status: 503 })

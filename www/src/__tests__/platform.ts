@@ -8,7 +8,9 @@ export function platformValues(): Record<string, unknown> {
   const failure = new Error('a', { cause })
   failure.stack = 'a stack'
   cause.of = failure
+  const { Float16Array } = globalThis as unknown as { Float16Array: Float32ArrayConstructor }
   return {
+    Float16Array: Float16Array.of(1.5),
     'error that causes itself': failure,
     DOMException: new DOMException('lone \ud800', 'AbortError'),
     DOMPoint: new DOMPoint(1, -0, Number.NEGATIVE_INFINITY, 0.5),

@@ -23,7 +23,7 @@ function codeOf(value: unknown): string | undefined {
 
 /** Forms of what Node lacks. */
 const absentHere = vectors.browser
-  .filter(({ name }) => /^DOM[MPQR]|ImageData/.test(name))
+  .filter(({ name }) => /^DOM[MPQR]|ImageData|Float16/.test(name))
   .map(({ wire }) => wire)
 
 /** Blobs are other objects after each step, so what is known of them is gone. */

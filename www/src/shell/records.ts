@@ -16,9 +16,18 @@ export interface AppRecord {
   readonly key: IDBValidKey | undefined
 }
 
+/** The space that every user has alone. */
+const OWN_SPACE = '~'
+
+/** A change, as far as it is read here. */
+interface Pulled {
+  readonly space?: unknown
+  readonly value?: unknown
+}
+
 /** The changes of the last pull, which writes name by their place. */
 export class PulledChanges {
-  #changes: readonly { readonly value?: unknown }[] = []
+  #changes: readonly Pulled[] = []
   /** Decoding uses up what was parsed, and a transaction may be tried again. */
   readonly #values = new Map<number, unknown>()
   readonly #blobs: Blobs
@@ -31,7 +40,9 @@ export class PulledChanges {
   keep(body: string): BlobName[] {
     this.#changes = changesOf(body)
     this.#values.clear()
-    return mayNameBlobs(body) ? namedBlobs(this.#changes) : []
+    if (!mayNameBlobs(body)) return []
+    // The engine has no place for records of other spaces, and their Blobs are elsewhere.
+    return namedBlobs(this.#changes.filter(({ space }) => space === OWN_SPACE))
   }
 
   /** The value of the change at a place. */
@@ -45,7 +56,7 @@ export class PulledChanges {
   }
 }
 
-function changesOf(body: string): readonly { readonly value?: unknown }[] {
+function changesOf(body: string): readonly Pulled[] {
   try {
     const { changes } = JSON.parse(body) as { changes?: unknown }
     return Array.isArray(changes) ? changes : []
