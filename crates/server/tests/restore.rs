@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 use support::client::Answer;
-use support::ops::put;
+use support::ops::{on, patch, put};
 use support::{Running, start_with};
 
 fn serve(path: &Path) -> Running {
@@ -165,4 +165,29 @@ fn nobody_can_make_up_a_restore() {
     let refused = server.pull("alice", &format!("cursor={forged}.{tag}"));
     assert_eq!(refused.code(), "cursor-expired");
     assert_eq!(part(&server.pull("alice", ""), "epoch"), epoch);
+}
+
+#[test]
+fn a_change_of_what_was_lost_is_asked_for_as_a_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, copy) = (folder.path().join("a.db"), folder.path().join("copy.db"));
+    let server = serve(&path);
+    let value = |a: u64, b: u64| json!({ "a": a, "b": b });
+    let push = |server: &Running, op| server.push("alice", 'a', &[op]).json()["verdicts"][0].take();
+    push(&server, put("i.1", "n1", &value(1, 1)));
+    let into = copy.to_str().expect("text");
+    let copied = server.database().execute("VACUUM INTO ?1", [into]);
+    copied.expect("a copy");
+    let lost = patch("i.2", "n1", &json!({ "b": 2 }), &[]);
+    assert_eq!(push(&server, on(1, 9, lost))["version"], 2);
+    drop(server);
+    std::fs::rename(&copy, &path).expect("the copy in its place");
+    let server = serve(&path);
+    // With only the field that it names, the change of the other one would stay lost.
+    let next = patch("i.3", "n1", &json!({ "a": 3 }), &[]);
+    assert_eq!(push(&server, on(2, 10, next))["verdict"], "need-full");
+    let whole = on(2, 10, put("i.4", "n1", &value(3, 2)));
+    let said = push(&server, whole);
+    assert_eq!(said["verdict"], "merged");
+    assert_eq!(said["record"]["value"], value(3, 2));
 }

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use tidesync_protocol::wire::{PROTOCOL, PushResponse, Verdict};
 
 use super::auth::authenticate;
 use super::log::Outcome;
-use super::{ApiError, Shared, body};
+use super::{ApiError, Shared, body, json_answer};
 use crate::access::Grant;
 use crate::push::{Push, read};
 
@@ -36,7 +35,7 @@ pub(super) async fn push(
         epoch,
         verdicts,
     };
-    let mut response = Json(answer).into_response();
+    let mut response = json_answer(&shared, serde_json::to_vec(&answer))?;
     response.extensions_mut().insert(outcome);
     Ok(response)
 }

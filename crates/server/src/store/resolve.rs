@@ -126,9 +126,10 @@ impl Incoming<'_> {
         };
         if stored.version == self.op.base {
             self.apply_patch(stored, old, &changes)
-        } else if has_fields(doc) {
+        } else if self.op.base < stored.version && has_fields(doc) {
             Merging::new(self, stored, &old).patch(changes)
         } else {
+            // An older copy was restored, and lacks what the patch was made on; or there are no fields.
             Decision::NeedFull
         }
     }
