@@ -1,3 +1,4 @@
+import { opHash } from '../../www/src/__tests__/hashes'
 import { expect, test, type World } from '../support/e2e'
 
 const USER = 'ann'
@@ -82,4 +83,36 @@ test('what has no wire form is held with its place, and stays as it is', async (
   }
   const records = await app.evaluate(async (m) => (await m.readAll('loose')).length)
   expect(records).toBe(names.length)
+})
+
+/** Brings values to the server as another client would, under the keys `s0`, `s1` and so on. */
+async function push(world: World, values: readonly string[]): Promise<void> {
+  const ops = values.map((value, n) => {
+    const op = { table: 'loose', rid: `s${n}`, base: 0, value }
+    const head = { op: `test.${n}`, space: '~', kind: 'put', hlc: '0198f2c4a5b00000' }
+    return { ...head, ...op, value: JSON.parse(value), hash: opHash(op) }
+  })
+  const request = { protocol: 1, client: `${'a'.repeat(21)}A`, subject: USER, batch: 'b', ops }
+  const response = await fetch(`${world.server.url}/api/sync/push`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${world.server.token(USER)}` },
+    body: JSON.stringify(request),
+  })
+  const { verdicts } = (await response.json()) as { verdicts: { verdict: string }[] }
+  expect(verdicts.map(({ verdict }) => verdict)).toEqual(values.map(() => 'applied'))
+}
+
+test('a value that this browser cannot make is left out, and the others arrive', async ({
+  world,
+}) => {
+  await push(world, ['1', '["~regexp","(",""]', '{"n":["~date",5]}', '["~regexp","a/b",""]', '5'])
+  const app = await open(world)
+  await app.evaluate((m) => m.forceSync())
+  expect(await app.evaluate((m) => m.readAll('loose'))).toEqual([
+    ['0', 1],
+    ['2', { n: new Date(5) }],
+    ['4', 5],
+  ])
+  const lines = await app.evaluate((m) => m.lines)
+  expect(lines.filter((line) => line.includes('unsupported-type'))).toHaveLength(2)
 })
