@@ -84,7 +84,11 @@ test.describe('triggerBackup', () => {
   test('resolves false when something is held', async ({ world }) => {
     const { app } = await world.open(USER)
     const confirmed = await app.evaluate(async (m) => {
-      await m.write({ do: 'put', store: 'notes', value: { id: 'bad', file: new Blob(['x']) } })
+      await m.write({
+        do: 'put',
+        store: 'notes',
+        value: { id: 'bad', file: JSON.parse('['.repeat(99) + ']'.repeat(99)) },
+      })
       return m.triggerBackup()
     })
     expect(confirmed).toBe(false)

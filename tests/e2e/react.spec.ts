@@ -58,7 +58,11 @@ test('a component renders again only when what it selects has changed', async ({
   expect(after.whole).toBeGreaterThan(before.whole ?? 0)
 
   await app.evaluate(async (m) => {
-    await m.write({ do: 'put', store: 'notes', value: { id: 'bad', file: new Blob(['x']) } })
+    await m.write({
+      do: 'put',
+      store: 'notes',
+      value: { id: 'bad', file: JSON.parse('['.repeat(99) + ']'.repeat(99)) },
+    })
     await m.until({ held: 1, phase: 'idle' })
   })
   expect(await app.evaluate(() => document.getElementById('held')?.textContent)).toBe('1')

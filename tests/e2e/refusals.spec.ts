@@ -94,7 +94,11 @@ test.describe('a record that cannot be synced is held, and the 99 others arrive'
   test('a later change of a held record replaces it and is sent', async ({ world }) => {
     const { app } = await world.open(USER)
     await app.evaluate(async (m) => {
-      await m.write({ do: 'put', store: 'notes', value: { id: 'n', file: new Blob(['x']) } })
+      await m.write({
+        do: 'put',
+        store: 'notes',
+        value: { id: 'n', file: JSON.parse('['.repeat(99) + ']'.repeat(99)) },
+      })
       await m.until({ held: 1, pending: 0, phase: 'idle' })
       await m.putNote('n', { file: 'gone' })
       await m.until({ held: 0, pending: 0, phase: 'idle' })

@@ -66,7 +66,11 @@ test('the token is in no storage of the page (SEC2)', async ({ world }) => {
   await app.evaluate(async (m) => {
     await m.putNotes(5)
     await m.until({ pending: 0, phase: 'idle' })
-    await m.write({ do: 'put', store: 'notes', value: { id: 'bad', file: new Blob(['x']) } })
+    await m.write({
+      do: 'put',
+      store: 'notes',
+      value: { id: 'bad', file: JSON.parse('['.repeat(99) + ']'.repeat(99)) },
+    })
     await m.until({ held: 1 })
   })
   const token = world.server.token(USER).split('.')[0] ?? ''
