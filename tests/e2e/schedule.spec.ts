@@ -154,7 +154,7 @@ test('five failures pause auto-sync; one probe after 5 min, and everything is ca
 test('a manual sync is never refused: it gets past buffer, throttle and an open breaker', async ({
   world,
 }) => {
-  const { page, app } = await openInVirtualTime(world)
+  const { page, app } = await openInVirtualTime(world, { live: false })
   await world.proxy.refuse()
   await app.evaluate((m) => m.putNote('one'))
   await pass(page, app, 2_000)
