@@ -86,6 +86,9 @@ const GROUPS = {
     tool('Package in its consumers', '@playwright/test/cli.js', playwright('package')),
   ],
   browser: [
+    step('Judge of keys and values', 'cargo', [
+      ...['build', '--package', 'tidesync-protocol', '--example', 'judge', '--locked'],
+    ]),
     tool('Capture in Chromium', '@playwright/test/cli.js', playwright('browser')),
     step('Browser shell in Chromium', 'wasm-pack', ['test', '--headless', '--chrome', '--locked'], {
       WASM_BINDGEN_TEST_TIMEOUT: '120',

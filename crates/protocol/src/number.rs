@@ -60,10 +60,35 @@ pub(crate) fn to_js_text(number: f64) -> String {
     }
     let shortest = format!("{:e}", number.abs());
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    let digits = mantissa.replace('.', "");
+    let digits = even_digits(number, mantissa.replace('.', ""));
     let point = exponent.parse::<i32>().unwrap_or_default() + 1;
     let sign = if number < 0.0 { "-" } else { "" };
     format!("{sign}{}", place_point(&digits, point))
+}
+
+/// Fewer digits than this tell every number of so many digits apart.
+const TIED_DIGITS: usize = 15;
+
+/// The most digits that a double has.
+const DIGITS_MAX: usize = 767;
+
+/// Of two shortest texts that are as near, JavaScript takes the even one, and Rust the greater.
+fn even_digits(number: f64, digits: String) -> String {
+    let Some((rest, last @ (b'1' | b'3' | b'5' | b'7' | b'9'))) = digits
+        .split_at_checked(digits.len().saturating_sub(1))
+        .and_then(|(rest, last)| Some((rest, *last.as_bytes().first()?)))
+    else {
+        return digits;
+    };
+    if digits.len() < TIED_DIGITS {
+        return digits;
+    }
+    let lesser = format!("{rest}{}", char::from(last - 1));
+    let exact = format!("{:.*e}", DIGITS_MAX - 1, number.abs()).replace('.', "");
+    let (exact, _) = exact.split_once('e').unwrap_or((&exact, ""));
+    let tie = exact.strip_prefix(&lesser);
+    let is_tie = tie.is_some_and(|rest| rest.trim_end_matches('0') == "5");
+    if is_tie { lesser } else { digits }
 }
 
 /// Writes `digits` with the decimal point after the first `point` of them.
@@ -120,6 +145,9 @@ mod tests {
             (-0.0, "0"),
             (0.1 + 0.2, "0.30000000000000004"),
             (f64::NEG_INFINITY, "-Infinity"),
+            (2_066_333_291_763_355.25, "2066333291763355.2"),
+            (-2_066_333_291_763_355.75, "-2066333291763355.8"),
+            (1_125_899_906_842_623.5, "1125899906842623.5"),
         ];
         for (number, text) in cases {
             assert_eq!(to_js_text(number), text);

@@ -212,6 +212,7 @@ export const KEYS: Record<string, IDBValidKey> = {
   'six zeros': 0.000001,
   'smallest double': 5e-324,
   'largest double': Number.MAX_VALUE,
+  'two shortest texts': 8265333167053421 / 4,
   Infinity: Number.POSITIVE_INFINITY,
   '-Infinity': Number.NEGATIVE_INFINITY,
   date: new Date(1700000000123),
