@@ -4,7 +4,7 @@
 use tidesync_protocol::hash::{FieldHasher, Fields};
 use tidesync_protocol::wire::OWN_SPACE;
 
-use crate::config::Config;
+use crate::config::{Config, StaleFields, TableConfig};
 use crate::database::{Change, Database};
 use crate::index::Waiting;
 use crate::interface::{
@@ -37,6 +37,8 @@ pub(crate) struct Applying {
     pub(crate) asked: bool,
     /// The local names, of each change; none where there is nothing to name.
     lids: Vec<Option<String>>,
+    /// Tables in which whatever the app writes counts, also what it has not seen changed.
+    as_written: Vec<String>,
     /// What must have a local name: table, id on the server, and whether a new name may be given.
     needs: Vec<(String, String, bool)>,
     /// New local names by table and id on the server.
@@ -96,7 +98,11 @@ impl Applying {
             let parents = references::incoming(config, database, &change.table, value);
             needs.extend(parents.into_iter().map(|it| (it.table, it.parent, true)));
         }
+        let written =
+            |config: &&(String, TableConfig)| config.1.stale_fields == StaleFields::AsWritten;
+        let tables = config.tables.iter().filter(written);
         Self {
+            as_written: tables.map(|(table, _)| table.clone()).collect(),
             changes,
             mark,
             needs,
@@ -233,6 +239,7 @@ impl Applying {
             now,
             restores: self.restores,
             asked: self.asked,
+            as_written: &self.as_written,
         };
         let mut taken = Vec::new();
         for (remote, lid) in self.changes.iter().zip(&self.lids) {
@@ -316,6 +323,7 @@ pub(crate) struct Taker<'a, 'b> {
     pub(crate) restores: bool,
     /// Whether the server was asked for these very records: they are taken over, new or not.
     pub(crate) asked: bool,
+    pub(crate) as_written: &'b [String],
 }
 
 impl Taker<'_, '_> {
@@ -391,6 +399,14 @@ impl Taker<'_, '_> {
         self.store(remote, lid, &outcome);
         if lost {
             self.send_again(remote, lid, here, &outcome);
+        }
+        let is_changed = replaced.as_ref().is_some_and(|fields| !fields.is_empty());
+        if pending && is_changed && self.as_written.contains(table) {
+            // What waits in the log is from before, and would undo this as if the app had: what is
+            // sent in its place is the record as it is now.
+            let owner = database.meta.owner.unwrap_or(0);
+            self.change
+                .append(database, owner, table, lid, self.now, false);
         }
         self.note_held(remote, lid);
         // What the server has lost is no news that an app could be behind of.

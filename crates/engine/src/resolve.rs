@@ -47,6 +47,7 @@ impl Decision {
                 now,
                 restores: false,
                 asked: false,
+                as_written: &[],
             },
             held,
             asks: false,

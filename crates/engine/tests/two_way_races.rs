@@ -5,7 +5,7 @@ mod world;
 use tidesync_engine::interface::{
     Call, Choice, Chosen, Input, RequestOutcome, RowUser, StorageError,
 };
-use tidesync_engine::{Config, Strategy, TableConfig};
+use tidesync_engine::{Config, StaleFields, Strategy, TableConfig};
 use world::World;
 use world::disk::{Disk, Row};
 use world::server::Fault;
@@ -1019,4 +1019,46 @@ fn the_same_field_changed_during_a_pull_is_a_conflict() {
     world.run(30_000);
     assert_eq!(world.status().conflicts, 1);
     assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":5}"#));
+}
+
+#[test]
+fn a_field_that_a_merge_has_added_is_not_removed_by_what_was_written_before() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":1,"size":5}"#));
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(2_020);
+    // While the change is on its way, the app writes the record as it knows it.
+    world.put("files", "a", r#"{"x":3}"#);
+    world.run(30_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"size":5,"x":3}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn also_where_stale_fields_count_as_written() {
+    let table = TableConfig {
+        stale_fields: StaleFields::AsWritten,
+        ..TableConfig::default()
+    };
+    let config = Config {
+        tables: vec![("files".to_owned(), table)],
+        ..Config::default()
+    };
+    let mut world = World::with(config, Disk::new(&["files"]));
+    world.start();
+    world.run(70_000);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":1,"size":5}"#));
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(2_020);
+    world.put("files", "a", r#"{"x":3}"#);
+    world.run(30_000);
+    world.assert_synced("alice");
 }
