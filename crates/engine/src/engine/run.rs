@@ -314,7 +314,7 @@ impl Engine {
         if run.put_off {
             let reason = "the server put changes off";
             self.log_failure(reason);
-        } else if run.answered && !run.pull_only {
+        } else if run.answered && run.announced {
             self.log(
                 LogLevel::Info,
                 "Auto-sync service: Sync completed successfully".to_owned(),
