@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { LogRow } from '../capture/row'
+import { hashBlobs } from '../shell/blob-lane'
 import type { TableKeys } from '../shell/connection'
 import { rowUser, Slots } from '../shell/slots'
 
@@ -15,8 +16,8 @@ function row(number: number, parts: Partial<LogRow>): LogRow {
 }
 
 /** The wire forms behind slots, as texts; what is none as it is told. */
-function forms(from: Slots, wanted: number[], records: Parameters<Slots['sendable']>[1] = []) {
-  const { bytes, values } = from.prepare(wanted, from.sendable(wanted, records), new Map())
+async function forms(from: Slots, wanted: number[], records: Parameters<Slots['prepare']>[1] = []) {
+  const { bytes, values } = await from.prepare(wanted, records, hashBlobs)
   let start = 0
   return values.map((value) => {
     if (value.is !== 'wire') return value
@@ -57,32 +58,48 @@ describe('walking log rows', () => {
     ])
   })
 
-  it('keeps no value of rows that are read for their keys alone', () => {
+  it('keeps no value of rows that are read for their keys alone', async () => {
     const from = slots()
     from.walk('notes', row(1, { ops: [0, 'a', 1], json: '1' }), false)
     from.references([0])
-    expect(() => from.sendable([0], [])).toThrow()
+    await expect(from.prepare([0], [], hashBlobs)).rejects.toThrow()
   })
 })
 
 describe('the wire forms of values', () => {
-  it('cuts the texts of a row apart, also beyond ASCII', () => {
+  it('cuts the texts of a row apart, also beyond ASCII', async () => {
     const from = slots()
     from.walk('notes', row(1, { ops: [0, 'a', 4, 0, 'b', 5], json: '"é€""😀!"' }), true)
     from.references([0, 1])
-    expect(forms(from, [0, 1])).toEqual(['"é€"', '"😀!"'])
+    expect(await forms(from, [0, 1])).toEqual(['"é€"', '"😀!"'])
   })
 
-  it('encodes what is not JSON and refuses what has no form, naming the place', () => {
+  it('encodes what is not JSON and refuses what has no form, naming the place', async () => {
     const from = slots()
     const typed = [new Date(5), { f: [() => 1] }]
     from.walk('notes', row(1, { ops: [1, 'a', 0, 1, 'b', 1], typed }), true)
     from.references([0, 1])
     const refused = { is: 'unsendable', code: 'unsupported-type', path: '$.f[0]: function' }
-    expect(forms(from, [0, 1])).toEqual(['["~date",5]', refused])
+    expect(await forms(from, [0, 1])).toEqual(['["~date",5]', refused])
   })
 
-  it('reads what is logged by its key, and says when the record is gone', () => {
+  it('hashes the Blobs of those values that have some', async () => {
+    const from = slots()
+    const typed = [new Date(5), { photo: new Blob(['abc']) }]
+    from.walk('notes', row(1, { ops: [1, 'a', 0, 1, 'b', 1], typed }), true)
+    from.references([0, 1])
+    const hashed: unknown[] = []
+    const { values } = await from.prepare([0, 1], [], (all) => {
+      hashed.push(...all)
+      return hashBlobs(all)
+    })
+    expect(values.map(({ is }) => is)).toEqual(['wire', 'wire'])
+    expect(hashed).toEqual([typed[1]])
+    const hash = 'ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0'
+    expect(from.splice('', 1)).toBe(`{"photo":["~blob","",3,"${hash}"]}}`)
+  })
+
+  it('reads what is logged by its key, and says when the record is gone', async () => {
     const from = slots()
     const { ops } = from.walk('notes', row(1, { ops: [2, 'a', 0, 2, 'b', 0] }), true)
     expect(ops).toMatchObject([
@@ -96,10 +113,10 @@ describe('the wire forms of values', () => {
     ])
     if (one !== undefined) from.supply(one, { big: 1 })
     if (other !== undefined) from.supply(other, undefined)
-    expect(forms(from, [0, 1])).toEqual(['{"big":1}', { is: 'gone' }])
+    expect(await forms(from, [0, 1])).toEqual(['{"big":1}', { is: 'gone' }])
   })
 
-  it('gives the records that were asked for after the slots', () => {
+  it('gives the records that were asked for after the slots', async () => {
     const from = slots()
     from.walk('notes', row(1, { ops: [0, 'a', 1], json: '1' }), true)
     from.references([0])
@@ -107,10 +124,10 @@ describe('the wire forms of values', () => {
       { table: 'notes', value: { n: new Date(1) } },
       { table: 'notes', value: undefined },
     ]
-    expect(forms(from, [0], records)).toEqual(['1', '{"n":["~date",1]}', { is: 'gone' }])
+    expect(await forms(from, [0], records)).toEqual(['1', '{"n":["~date",1]}', { is: 'gone' }])
   })
 
-  it('leaves a generated key out of the value: it means nothing on other devices', () => {
+  it('leaves a generated key out of the value: it means nothing on other devices', async () => {
     const from = slots({ logs: GENERATED })
     const json = '{"t":"x","meta":{"id":4}}'
     from.walk('logs', row(1, { ops: [0, 4, json.length], json }), true)
@@ -121,7 +138,7 @@ describe('the wire forms of values', () => {
     )
     from.references([0, 1])
     const record = { table: 'logs', value: { meta: { id: 6 } } }
-    expect(forms(from, [0, 1], [record])).toEqual([
+    expect(await forms(from, [0, 1], [record])).toEqual([
       '{"t":"x","meta":{}}',
       '{"meta":{},"at":["~date",1]}',
       '{"meta":{}}',
@@ -129,31 +146,31 @@ describe('the wire forms of values', () => {
     expect(record.value).toEqual({ meta: { id: 6 } })
   })
 
-  it('forgets every value that is not asked for, and takes no such slot for a gone record', () => {
+  it('forgets every value that is not asked for, and takes no such slot for a gone record', async () => {
     const from = slots()
     from.walk('notes', row(1, { ops: [0, 'a', 1, 0, 'b', 1], json: '12' }), true)
     from.references([1])
-    expect(forms(from, [1])).toEqual(['2'])
-    expect(() => from.sendable([0], [])).toThrow()
+    expect(await forms(from, [1])).toEqual(['2'])
+    await expect(from.prepare([0], [], hashBlobs)).rejects.toThrow()
   })
 
-  it('keeps a page of records by slot', () => {
+  it('keeps a page of records by slot', async () => {
     const from = slots()
     expect(from.scan('notes', ['a', 'b'], [{ n: 1 }, new Map()])).toEqual([
       { lid: 'sa', slot: 0, bytes: 7 },
       { lid: 'sb', slot: 1, bytes: 16_384 },
     ])
     from.references([0, 1])
-    expect(forms(from, [0, 1])).toEqual(['{"n":1}', '["~map"]'])
+    expect(await forms(from, [0, 1])).toEqual(['{"n":1}', '["~map"]'])
   })
 })
 
 describe('texts of operations', () => {
-  it('splices a head with its value', () => {
+  it('splices a head with its value', async () => {
     const from = slots()
     from.walk('notes', row(1, { ops: [0, 'a', 1, 0, 'b', 1], json: '12' }), true)
     from.references([0, 1])
-    forms(from, [0, 1])
+    await forms(from, [0, 1])
     expect(from.splice('{"op":"1","value":', 1)).toBe('{"op":"1","value":2}')
   })
 

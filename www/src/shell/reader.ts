@@ -23,7 +23,7 @@ import type {
   ScanPage,
   ScanRecord,
 } from './interface'
-import { type Slots, valuesOf } from './slots'
+import type { Slots } from './slots'
 import { result } from './storage'
 import { pageKey } from './writes'
 
@@ -146,9 +146,9 @@ export class Reader {
       table,
       value: values[references.length + index],
     }))
-    const sendable = this.#slots.sendable(slots, found)
-    const hashes = await this.#blobs.hash('prepared', valuesOf(sendable))
-    const forms = this.#slots.prepare(slots, sendable, hashes)
+    const forms = await this.#slots.prepare(slots, found, (values) =>
+      this.#blobs.hash('prepared', values),
+    )
     return { bytes: beside.add(forms.bytes), values: forms.values, pages: shadow }
   }
 

@@ -23,8 +23,11 @@ type Held =
 
 type WireForm = { readonly json: string } | { readonly code: string; readonly path: string }
 
+/** Hashes the Blobs of values. */
+type Hash = (values: readonly unknown[]) => Promise<ReadonlyMap<Blob, string>>
+
 /** A value as it is to be sent, as text or still to be encoded; undefined where its record is gone. */
-export type Sendable = { readonly json: string } | { readonly value: unknown } | undefined
+type Sendable = { readonly json: string } | { readonly value: unknown } | undefined
 
 /** A value that is logged by its record's key, to be read from there. */
 export interface Reference {
@@ -131,22 +134,24 @@ export class Slots {
     this.#slots.set(slot, value === undefined ? { kind: 'gone' } : { kind: 'value', value, table })
   }
 
-  /** What is behind `slots`, then `records`, which are undefined where they are gone. */
-  sendable(
+  /**
+   * The wire forms behind `slots`, then those of `records`, which are undefined where they are gone.
+   * `hash` hashes the Blobs of values.
+   */
+  async prepare(
     slots: readonly number[],
     records: readonly { readonly table: string; readonly value: unknown }[],
-  ): Sendable[] {
-    return [
-      ...slots.map((slot) => this.#sendableOf(this.#slots.get(slot))),
-      ...records.map(({ table, value }) =>
-        value === undefined ? undefined : this.#withoutKey({ kind: 'value', value, table }),
-      ),
-    ]
-  }
-
-  /** The wire forms of what {@link sendable} gave, of which the first belong to `slots`. */
-  prepare(slots: readonly number[], sendable: readonly Sendable[], hashes: BlobHashes): WireForms {
-    const forms = sendable.map((it) => (it === undefined ? undefined : wireForm(it, hashes)))
+    hash: Hash,
+  ): Promise<WireForms> {
+    const forms = await wireForms(
+      [
+        ...slots.map((slot) => this.#sendableOf(this.#slots.get(slot))),
+        ...records.map(({ table, value }) =>
+          value === undefined ? undefined : this.#withoutKey({ kind: 'value', value, table }),
+        ),
+      ],
+      hash,
+    )
     for (const [index, slot] of slots.entries()) {
       const form = forms[index]
       if (form !== undefined && 'json' in form) this.#wire.set(slot, form.json)
@@ -183,9 +188,15 @@ export class Slots {
     table: string,
     value: unknown,
   ): Promise<WireForm & { readonly blobs?: BlobMap }> {
+    let blobs: BlobMap | undefined
     const sendable = this.#withoutKey({ kind: 'value', value, table })
-    const hashes = await hashBlobs(valuesOf([sendable]))
-    return { ...wireForm(sendable, hashes), blobs: byHash(hashes) }
+    const [form] = await wireForms([sendable], async (values) => {
+      const hashes = await hashBlobs(values)
+      blobs = byHash(hashes)
+      return hashes
+    })
+    if (form === undefined) throw new StorageFailure({ kind: 'other', name: 'ValueMissing' })
+    return { ...form, ...(blobs && { blobs }) }
   }
 
   /** The text of an operation: its head, the wire form behind its slot, and the closing brace. */
@@ -207,13 +218,24 @@ export function rowUser(user: string | null | undefined): RowUser {
   return user === null ? 'nobody' : { user }
 }
 
-function wireForm(sendable: NonNullable<Sendable>, hashes: BlobHashes): WireForm {
-  return 'json' in sendable ? { json: sendable.json } : encodeValue(sendable.value, hashes)
+/** Most values have no Blobs: they are looked for where encoding has met one. */
+async function wireForms(
+  sendable: readonly Sendable[],
+  hash: Hash,
+): Promise<(WireForm | undefined)[]> {
+  const forms = sendable.map((it) => it && wireForm(it))
+  const lacks = (_: unknown, index: number) => {
+    const form = forms[index]
+    return form !== undefined && 'code' in form && form.code === 'blob-unreadable'
+  }
+  const hashes = await hash(
+    sendable.filter(lacks).flatMap((it) => (it && 'value' in it ? [it.value] : [])),
+  )
+  return sendable.map((it, index) => (it && lacks(it, index) ? wireForm(it, hashes) : forms[index]))
 }
 
-/** The values that are still to be encoded. */
-export function valuesOf(sendable: readonly Sendable[]): unknown[] {
-  return sendable.flatMap((it) => (it !== undefined && 'value' in it ? [it.value] : []))
+function wireForm(sendable: NonNullable<Sendable>, hashes?: BlobHashes): WireForm {
+  return 'json' in sendable ? { json: sendable.json } : encodeValue(sendable.value, hashes)
 }
 
 /** Removes the property at a key path, if it is there. */
