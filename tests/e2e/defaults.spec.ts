@@ -47,7 +47,7 @@ async function pushed(world: World, count: number): Promise<{ at: number; endedA
 
 test('the schedule at its defaults, in real time', async ({ world }) => {
   test.setTimeout(900_000)
-  const { app } = await world.open(USER, { timing: {} })
+  const { app } = await world.open(USER, { timing: {}, live: false })
   await app.evaluate((m) => m.until({ phase: 'idle', isInitialized: true }))
 
   const written = await put(app, 'first')
