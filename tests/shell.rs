@@ -16,6 +16,15 @@ wasm_bindgen_test_configure!(run_in_browser);
 
 const KINDS: &str = include_str!("../crates/engine/traces/kinds.json");
 const SCAN: &str = include_str!("../crates/engine/traces/scan.json");
+const TRACES: [&str; 7] = [
+    KINDS,
+    include_str!("../crates/engine/traces/outage.json"),
+    include_str!("../crates/engine/traces/put.json"),
+    include_str!("../crates/engine/traces/refusals.json"),
+    include_str!("../crates/engine/traces/reload.json"),
+    SCAN,
+    include_str!("../crates/engine/traces/users.json"),
+];
 
 /// Plays a golden trace, step by step.
 struct Replay {
@@ -73,7 +82,7 @@ fn type_first(mut input: Value) -> String {
 
 #[wasm_bindgen_test]
 fn golden_traces_come_out_as_they_were_recorded() {
-    for trace in [KINDS, SCAN] {
+    for trace in TRACES {
         let mut replay = Replay::new(trace);
         while replay.step() {}
     }

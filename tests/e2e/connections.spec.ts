@@ -35,38 +35,6 @@ test('a tab that joins under another user is heard by the tab that leads', async
   expect((await world.server.docs('ann', 'notes')).size).toBe(0)
 })
 
-test('what is switched off is not sent, and goes when it is switched on', async ({ world }) => {
-  const { app } = await world.open('ann')
-  await app.evaluate(async (m) => {
-    await m.setAutoSyncEnabled(false)
-    await m.until({ phase: 'disabled', disabledReason: 'user' })
-    await m.putNote('kept')
-  })
-  expect(await app.evaluate((m) => m.until({ pending: 1 }))).toMatchObject({
-    isEnabled: false,
-    hasPendingSync: true,
-  })
-  expect(world.proxy.pushes).toHaveLength(0)
-  await app.evaluate((m) => m.setAutoSyncEnabled(true))
-  await world.stored(({ records }) => records.length === 1)
-})
-
-test('a browser that asks for privacy is obeyed where the app says so', async ({ world }) => {
-  const page = await world.context.newPage()
-  await page.addInitScript(() =>
-    Object.defineProperty(navigator, 'globalPrivacyControl', { value: true }),
-  )
-  const { app } = await world.open('ann', { respectPrivacySignals: 'all' }, page)
-  expect(
-    await app.evaluate(async (m) => {
-      await m.putNote('private')
-      return { confirmed: await m.forceSync(), ...m.status() }
-    }),
-  ).toMatchObject({ confirmed: false, phase: 'disabled', disabledReason: 'privacy' })
-  expect(await app.evaluate((m) => m.loggedKeys('notes'))).toEqual(['private'])
-  expect(world.proxy.pushes).toHaveLength(0)
-})
-
 test('a database that tracks what the configuration does not name is refused', async ({
   world,
 }) => {
