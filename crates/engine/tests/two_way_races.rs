@@ -1,4 +1,4 @@
-//! Races of two-way sync: what a review found, each with its own scenario.
+//! Races of two-way sync, each with its own scenario.
 
 mod world;
 
@@ -413,6 +413,29 @@ fn pokes_do_not_starve_pushes() {
         "40 s and not sent; pulls {}",
         world.server.pulls
     );
+}
+
+#[test]
+fn a_poke_from_before_an_outage_is_spread_as_everything_is() {
+    let mut at_once = 0;
+    for seed in 0..20 {
+        let mut world = World::new(&["files"]);
+        world.config.seed[1] = seed;
+        world.start();
+        world.run(70_000);
+        remote(&mut world, "sa", Some("1"));
+        world.run(100);
+        remote(&mut world, "sa", Some("2"));
+        world.go(false);
+        world.run(10_000);
+        let pulls = world.server.pulls;
+        world.go(true);
+        world.run(50);
+        at_once += u32::from(world.server.pulls > pulls);
+        world.run(5_000);
+        assert_eq!(here(&world, "sa").as_deref(), Some("2"));
+    }
+    assert!(at_once <= 3, "{at_once} of 20 came at once");
 }
 
 #[test]

@@ -83,6 +83,7 @@ impl Engine {
             self.schedule.backoff_until = asked;
             self.schedule.recovery_at = self.breaker.is_open().then_some(at);
             self.schedule.throttle_until = self.schedule.throttle_until.max(at);
+            self.schedule.poke_from = self.schedule.poke_from.max(at);
             self.schedule.want(now);
         } else if went {
             self.schedule.recovery_at = Some(now.saturating_add(self.config.recovery_ms));
