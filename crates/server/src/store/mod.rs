@@ -19,6 +19,7 @@ mod spaces;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 pub use apply::{ApplyError, Pushed, apply_push};
@@ -134,7 +135,7 @@ pub fn open(
 pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connection, OpenError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_statements(&connection)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
@@ -146,7 +147,7 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connection, Op
 /// SQLite refused.
 pub fn open_in_memory(start: &Start) -> Result<(Connection, Identity), OpenError> {
     let mut connection = Connection::open_in_memory()?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_statements(&connection)?;
     let identity = restart(&mut connection, start)?;
     Ok((connection, identity))
 }
@@ -161,7 +162,7 @@ fn check_version(found: i32) -> Result<(), OpenError> {
 /// An answer promises that the write survives a power loss, hence `synchronous=FULL` (F43).
 fn prepare(connection: &Connection, busy_timeout: Duration) -> Result<(), OpenError> {
     connection.busy_timeout(busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_statements(connection)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -170,6 +171,14 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> Result<(), OpenEr
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cache_size", -65_536)?;
+    Ok(())
+}
+
+/// Statements are kept with their plans, which without the option are made anew where a bound value
+/// is another: <https://sqlite.org/queryplanner-ng.html#qpstab>.
+fn keep_statements(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
