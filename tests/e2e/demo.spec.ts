@@ -180,7 +180,7 @@ for (const { choice, outcome } of [
     await text(laptop).fill('Peas')
     await expect(headline(laptop)).toHaveText('Everything is synced')
     await button(phone, 'Go online').click()
-    await expect(headline(phone)).toContainText('1 change held')
+    await expect(headline(phone)).toContainText('1 conflict to settle')
     await expect(row(phone, 'Garden')).toHaveAccessibleName('conflict: Garden')
     // Neither has taken the other's place, also after a reload.
     await page.reload()

@@ -182,11 +182,13 @@ function disabledText(status: SyncStatus, now: number): string {
 }
 
 /** What is not synced, and why where that is known. */
-function waitingText({ pending, waiting, held }: SyncStatus): string {
+function waitingText({ pending, waiting, held, conflicts }: SyncStatus): string {
+  const refused = held - conflicts
   return [
     pending > 0 ? `${count(pending, 'change')} waiting` : '',
     waiting > 0 ? `${count(waiting, 'change')} of another user` : '',
-    held > 0 ? `${count(held, 'change')} held` : '',
+    conflicts > 0 ? `${count(conflicts, 'conflict')} to settle` : '',
+    refused > 0 ? `${count(refused, 'change')} held` : '',
   ]
     .filter((text) => text !== '')
     .join(', ')

@@ -20,6 +20,9 @@ describe('the line for people', () => {
       '1,000 changes waiting, syncing in 5 min',
     )
     expect(line({ phase: 'idle', held: 1 })).toBe('1 change held')
+    expect(line({ phase: 'idle', held: 3, conflicts: 1 })).toBe(
+      '1 conflict to settle, 2 changes held',
+    )
     expect(line({ phase: 'disabled', disabledReason: 'user', pending: 2 })).toBe(
       '2 changes waiting, sync is off',
     )
