@@ -228,11 +228,20 @@ fn blobs(op: &Op) -> Vec<NamedBlob> {
         .value
         .iter()
         .chain(op.set.iter().flat_map(BTreeMap::values));
-    let named = values.map(|value| named_blobs(value.get().as_bytes()).unwrap_or_default());
+    let texts = values.map(|value| value.get()).filter(may_name_blobs);
+    let named = texts.map(|text| named_blobs(text.as_bytes()).unwrap_or_default());
     let mut blobs: Vec<NamedBlob> = named.flatten().collect();
     blobs.sort_unstable();
     blobs.dedup();
     blobs
+}
+
+/// Whether a value has one of the tags as it stands, or escapes that could hide it. Most have neither
+/// and need not be read again.
+fn may_name_blobs(text: &&str) -> bool {
+    ["~blob", "~file", "\\u00"]
+        .iter()
+        .any(|part| text.contains(part))
 }
 
 /// Damage on the way does not happen twice the same: only then the same again may be good.
