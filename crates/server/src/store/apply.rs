@@ -253,17 +253,27 @@ impl Applying<'_> {
     fn perform(&mut self, op: &Op) -> Result<Performed, ApplyError> {
         let writing = self.spaces.get_mut(&op.space);
         let writing = writing.ok_or(ApplyError::ForeignSpace)?;
-        let found = records::find(self.connection, &writing.space.stored, op)?;
-        let is_there = found.is_some();
-        let stands = found.or_else(|| writing.head.forgotten(op.base));
+        let (space, head) = (writing.space.stored.clone(), writing.head);
         let now_ms = u64::try_from(self.now_ms).unwrap_or(0);
         let incoming = Incoming {
             op,
             // A clock that runs ahead counts no more than the server's own (I25).
             clock: op.hlc.parse::<Hlc>().unwrap_or_default().bounded(now_ms),
             client: self.client,
-            next_version: writing.head.version + 1,
+            next_version: head.version + 1,
         };
+        // Most records that a client knows no version of are new: they need not be looked for first.
+        if op.base == 0
+            && let Decision::Apply(next) = incoming.decide(None)
+            && records::insert(self.connection, &space, op, &next, self.now_ms)?
+        {
+            writing.head.version = next.version;
+            let outcome = Outcome::done(Recorded::Applied, next.version);
+            return Ok(Performed::of(outcome));
+        }
+        let found = records::find(self.connection, &space, op)?;
+        let is_there = found.is_some();
+        let stands = found.or_else(|| head.forgotten(op.base));
         match incoming.decide(stands.as_ref()) {
             Decision::Apply(next) => {
                 let version = self.write(op, &next, is_there)?;

@@ -1,7 +1,7 @@
 //! The records of a space.
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 use serde_json::value::RawValue;
 use tidesync_protocol::hlc::Hlc;
 use tidesync_protocol::wire::{Op, Record, Resolved};
@@ -41,7 +41,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-/// Writes the record that `op` names.
+/// Writes the record that `op` names, whatever is there.
 pub(super) fn write(
     connection: &Connection,
     space: &str,
@@ -49,34 +49,59 @@ pub(super) fn write(
     record: &Stored,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
+    let statement = connection.prepare_cached(
+        "INSERT INTO records
+             (space, table_name, rid, doc, version, deleted, updated_at, hlc, client, fields)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (space, table_name, rid) DO UPDATE SET
+             doc = excluded.doc, version = excluded.version, deleted = excluded.deleted,
+             updated_at = excluded.updated_at, hlc = excluded.hlc,
+             client = excluded.client, fields = excluded.fields",
+    )?;
+    execute(statement, space, op, record, now_ms).map(drop)
+}
+
+/// Writes the record that `op` names where there is none. False where there is one.
+pub(super) fn insert(
+    connection: &Connection,
+    space: &str,
+    op: &Op,
+    record: &Stored,
+    now_ms: i64,
+) -> rusqlite::Result<bool> {
+    let statement = connection.prepare_cached(
+        "INSERT INTO records
+             (space, table_name, rid, doc, version, deleted, updated_at, hlc, client, fields)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (space, table_name, rid) DO NOTHING",
+    )?;
+    Ok(execute(statement, space, op, record, now_ms)? > 0)
+}
+
+fn execute(
+    mut statement: CachedStatement<'_>,
+    space: &str,
+    op: &Op,
+    record: &Stored,
+    now_ms: i64,
+) -> rusqlite::Result<usize> {
     let own = Mark {
         version: record.version,
         clock: record.clock,
         client: record.client.clone(),
     };
-    connection
-        .prepare_cached(
-            "INSERT INTO records
-                 (space, table_name, rid, doc, version, deleted, updated_at, hlc, client, fields)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT DO UPDATE SET
-                 doc = excluded.doc, version = excluded.version, deleted = excluded.deleted,
-                 updated_at = excluded.updated_at, hlc = excluded.hlc,
-                 client = excluded.client, fields = excluded.fields",
-        )?
-        .execute((
-            space,
-            &op.table,
-            &op.rid,
-            &record.doc,
-            record.version,
-            record.doc.is_none(),
-            now_ms,
-            record.clock.to_string(),
-            &record.client,
-            record.marks.to_text(&own),
-        ))?;
-    Ok(())
+    statement.execute((
+        space,
+        &op.table,
+        &op.rid,
+        &record.doc,
+        record.version,
+        record.doc.is_none(),
+        now_ms,
+        record.clock.to_string(),
+        &record.client,
+        record.marks.to_text(&own),
+    ))
 }
 
 /// The record that `op` names, as it stands on the wire.
