@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,6 +11,8 @@ import { promisify } from 'node:util'
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const DEBUG = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug')
 const SERVER = join(DEBUG, 'tidesync')
+const DATABASE = 'tidesync.db'
+const COPY = 'copy.db'
 const RECORDS = join(DEBUG, 'examples/records')
 const LISTENING = /listening on (http:\/\/\S+)/
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024
@@ -107,6 +109,19 @@ export class TestServer {
     await this.#end('SIGKILL')
   }
 
+  /** Copies its database aside; it must have been stopped. */
+  async backUp(): Promise<void> {
+    await cp(join(this.#folder, DATABASE), join(this.#folder, COPY))
+  }
+
+  /** Puts the copy in the database's place; it must have been stopped. */
+  async restoreCopy(): Promise<void> {
+    for (const suffix of ['-wal', '-shm']) {
+      await rm(join(this.#folder, DATABASE + suffix), { force: true })
+    }
+    await cp(join(this.#folder, COPY), join(this.#folder, DATABASE))
+  }
+
   /** Ends it and removes its database. */
   async dispose(): Promise<void> {
     await this.#end('SIGKILL')
@@ -148,7 +163,7 @@ export class TestServer {
   }
 
   #database(scheme = 'sqlite:'): string {
-    return scheme + join(this.#folder, 'tidesync.db')
+    return scheme + join(this.#folder, DATABASE)
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

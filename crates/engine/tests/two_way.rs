@@ -569,6 +569,25 @@ fn a_server_restored_from_an_older_copy_is_made_whole() {
 }
 
 #[test]
+fn a_removal_that_a_restored_server_has_lost_is_sent_again() {
+    let mut world = World::started(&["files"]);
+    for key in ["a", "b", "c"] {
+        world.put("files", key, r#"{"n":1}"#);
+    }
+    world.run(10_000);
+    let copy = world.server.records.clone();
+    world.delete("files", "b");
+    world.run(20_000);
+    world.assert_synced("alice");
+    world.server.records = copy;
+    world.server.epoch = "restored".to_owned();
+    world.poke();
+    world.run(70_000);
+    assert_eq!(here(&world, "sb"), None);
+    world.assert_synced("alice");
+}
+
+#[test]
 fn a_device_that_was_away_for_too_long_removes_what_was_removed() {
     let mut world = World::started(&["files"]);
     for key in ["a", "b", "c"] {
