@@ -484,8 +484,15 @@ impl Taker<'_, '_> {
         }
     }
 
-    /// The server is known to have this, unless it is known to have something later.
-    pub(crate) fn advance_to(&mut self, remote: &Remote, lid: &str, hasher: &mut FieldHasher) {
+    /// The server is known to have this, unless it is known to have something later. `replaced` are
+    /// the fields of the app's record that were replaced with it, where that is known.
+    pub(crate) fn advance_to(
+        &mut self,
+        remote: &Remote,
+        lid: &str,
+        replaced: Option<&[(String, u64)]>,
+        hasher: &mut FieldHasher,
+    ) {
         let database = self.database;
         let page = database.page(&database.page_id(&remote.table, lid));
         let known = page.and_then(|page| page.get(lid)).cloned();
@@ -497,8 +504,10 @@ impl Taker<'_, '_> {
         }
         let value = remote.value.as_ref();
         match value.map(|value| hasher.field_hashes(value.as_bytes())) {
-            None => self.advance(remote, lid, (known.as_ref(), None), None),
-            Some(Ok(theirs)) => self.advance(remote, lid, (known.as_ref(), None), Some(&theirs)),
+            None => self.advance(remote, lid, (known.as_ref(), replaced), None),
+            Some(Ok(theirs)) => {
+                self.advance(remote, lid, (known.as_ref(), replaced), Some(&theirs));
+            }
             Some(Err(_)) => {}
         }
     }

@@ -7,7 +7,7 @@ use tidesync_protocol::json::ObjectWriter;
 use crate::apply::{Here, Taker, local_values, tails};
 use crate::database::{Change, Database};
 use crate::interface::{Call, Choice, Chosen, Now, Prepared, RecordValue, Write};
-use crate::overlay::{Before, Outcome, overlay};
+use crate::overlay::{Before, Outcome, Replaced, overlay};
 use crate::remote::Remote;
 use crate::staged::Held;
 
@@ -108,25 +108,42 @@ impl Deciding<'_, '_> {
     }
 
     fn send_local(&mut self, remote: &Remote, here: &Here<'_>, hasher: &mut FieldHasher) {
-        let outcome = self.outcome(remote, here, hasher);
+        let (outcome, replaced) = self.outcome(remote, here, hasher);
         self.taker.store(remote, &self.held.lid, &outcome);
-        self.taker.advance_to(remote, &self.held.lid, hasher);
+        self.advance_to(remote, replaced, hasher);
         self.append(matches!(here, Here::Gone));
     }
 
     /// What the app has written since goes on to stand.
     fn take_remote(&mut self, remote: &Remote, here: &Here<'_>, hasher: &mut FieldHasher) {
         let pending = self.taker.is_pending(&self.held.table, &self.held.lid);
-        let outcome = if pending {
+        let (outcome, replaced) = if pending {
             self.outcome(remote, here, hasher)
         } else {
-            Outcome::Remote
+            (Outcome::Remote, None)
         };
         self.taker.store(remote, &self.held.lid, &outcome);
-        self.taker.advance_to(remote, &self.held.lid, hasher);
+        self.advance_to(remote, replaced, hasher);
     }
 
-    fn outcome(&self, remote: &Remote, here: &Here<'_>, hasher: &mut FieldHasher) -> Outcome {
+    fn advance_to(
+        &mut self,
+        remote: &Remote,
+        replaced: Option<Replaced>,
+        hasher: &mut FieldHasher,
+    ) {
+        let lid = &self.held.lid;
+        self.taker
+            .advance_to(remote, lid, replaced.as_deref(), hasher);
+    }
+
+    /// What becomes of the app's record, and which of its fields are replaced.
+    fn outcome(
+        &self,
+        remote: &Remote,
+        here: &Here<'_>,
+        hasher: &mut FieldHasher,
+    ) -> (Outcome, Option<Replaced>) {
         let database = self.taker.database;
         let id = database.page_id(&self.held.table, &self.held.lid);
         let theirs = remote
@@ -140,9 +157,10 @@ impl Deciding<'_, '_> {
                     lid: &self.held.lid,
                     all: false,
                 };
-                overlay(before, ours, &theirs).0
+                let (outcome, replaced) = overlay(before, ours, &theirs);
+                (outcome, Some(replaced))
             }
-            _ => Outcome::Kept,
+            _ => (Outcome::Kept, None),
         }
     }
 
@@ -157,7 +175,7 @@ impl Deciding<'_, '_> {
             None => Write::DeleteRecord { table, lid },
         });
         if let Some(remote) = remote {
-            self.taker.advance_to(remote, &self.held.lid, hasher);
+            self.advance_to(remote, None, hasher);
         }
         self.append(chosen.value.is_none());
     }

@@ -234,22 +234,24 @@ impl Page {
         for field in &mut entry.fields {
             *field = self.names.adopt(*field, names);
         }
+        let place = |(name, hash): &(String, u64)| (self.names.place(name), *hash);
+        let told = replaced.map(|replaced| replaced.iter().map(place).collect());
         let before = self.entries.get(lid).filter(|before| before.is_alive());
-        if let Some(before) = before.cloned() {
-            let changed = changed(&before.fields, &entry.fields);
-            let mut stale: Vec<Field> = match replaced {
-                None => changed.clone(),
-                Some(replaced) => {
-                    let place = |(name, hash): &(String, u64)| (self.names.place(name), *hash);
-                    replaced.iter().map(place).collect()
-                }
-            };
-            // What changed before and not now is as stale as it was.
-            let is_new = |field: &Field| changed.iter().any(|it| it.0 == field.0);
-            stale.extend(before.stale.into_iter().filter(|field| !is_new(field)));
-            stale.retain(|field| field.0 != WHOLE);
-            entry.stale = stale;
-        }
+        let mut stale: Vec<Field> = match before.cloned() {
+            Some(before) => {
+                let changed = changed(&before.fields, &entry.fields);
+                // What changed before and not now is as stale as it was.
+                let is_new = |field: &Field| changed.iter().any(|it| it.0 == field.0);
+                let kept = before.stale.into_iter().filter(|field| !is_new(field));
+                let kept: Vec<Field> = kept.collect();
+                let mut stale = told.unwrap_or(changed);
+                stale.extend(kept);
+                stale
+            }
+            None => told.unwrap_or_default(),
+        };
+        stale.retain(|field| field.0 != WHOLE);
+        entry.stale = stale;
         self.entries.insert(lid.to_owned(), entry);
     }
 

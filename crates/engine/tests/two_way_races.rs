@@ -1085,3 +1085,35 @@ fn also_where_stale_fields_count_as_written() {
     world.run(30_000);
     world.assert_synced("alice");
 }
+
+#[test]
+fn what_is_written_after_a_removal_that_lost_ends_equal_everywhere() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1,"y":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":1,"y":5,"z":5}"#));
+    world.server.stays.insert("sa".to_owned());
+    world.delete("files", "a");
+    world.run(2_020);
+    // While the removal is on its way, the app makes the record anew.
+    world.put("files", "a", r#"{"x":3}"#);
+    world.run(30_000);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn what_is_written_on_a_record_that_lost_to_anothers_ends_equal_everywhere() {
+    let mut world = resolving(Strategy::ServerPriority);
+    world.put("files", "b", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5,"y":5}"#));
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(2_020);
+    world.put("files", "a", r#"{"x":3}"#);
+    world.run(30_000);
+    world.assert_synced("alice");
+}

@@ -77,6 +77,8 @@ pub struct Server {
     pub puts_off: BTreeMap<String, (u32, u64)>,
     /// Records that conflict.
     pub conflicts: BTreeSet<String>,
+    /// Records that stay as another client has made them, whatever was made on what was before.
+    pub stays: BTreeSet<String>,
     /// Most operations and bytes of a request.
     pub ops_max: Option<usize>,
     pub bytes_max: Option<usize>,
@@ -321,7 +323,11 @@ impl Server {
             return entry;
         }
         *self.applied.entry(id.clone()).or_default() += 1;
-        let after = outcome(stored.value.clone(), op);
+        let after = if moved && self.stays.contains(&op.rid) {
+            stored.value.clone()
+        } else {
+            outcome(stored.value.clone(), op)
+        };
         if after != stored.value || !moved {
             self.clock += 1;
             self.write(name.clone(), after, client);
