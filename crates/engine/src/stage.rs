@@ -212,6 +212,13 @@ impl Stage {
         for (table, lid, latest) in &self.found {
             writer.add(table, lid, latest, &values, true);
         }
+        for (table, fold) in self.fold.tables.iter() {
+            let Some(wide) = &fold.wide else { continue };
+            let within = |lid: &str| wide.spans.iter().any(|span| span.contains(lid));
+            writer.supersede(|held| {
+                held.table == *table && !fold.records.contains_key(&held.lid) && within(&held.lid)
+            });
+        }
         let (ops, names) = writer.finish();
         cut_batches(ops, &names, database, &mut change, makers.config);
         change
@@ -362,9 +369,18 @@ impl<'a, 'b> Writer<'a, 'b> {
         };
         match made {
             Ok(ready) => self.ready.push(ready),
-            Err(Skip::Nothing) => {}
+            Err(Skip::Nothing) => self.supersede(|held| held.table == table && held.lid == lid),
             Err(Skip::Unsendable { code, message }) => self.hold(table, lid, code, message),
         }
+    }
+
+    /// A later change of the record has nothing to say to the server: what was held of it and could
+    /// not be sent is of the past. A conflict is somebody's to decide.
+    fn supersede(&mut self, is_meant: impl Fn(&Held) -> bool) {
+        let owner = self.owner;
+        let held = self.database.held.values();
+        let past = held.filter(|it| it.owner == owner && it.remote.is_none() && is_meant(it));
+        self.change.released.extend(past.map(|it| it.op.clone()));
     }
 
     fn entry(&self, table: &str, lid: &str) -> Option<Entry> {

@@ -1117,3 +1117,20 @@ fn what_is_written_on_a_record_that_lost_to_anothers_ends_equal_everywhere() {
     world.run(30_000);
     world.assert_synced("alice");
 }
+
+#[test]
+fn what_could_not_be_sent_is_not_held_once_its_record_is_gone() {
+    let mut world = World::started(&["files"]);
+    for key in ["a", "b"] {
+        world.write("files", Row::default().put_odd(key));
+    }
+    world.run(10_000);
+    assert_eq!(world.status().held, 2);
+    world.write("files", Row::default().delete_range("a", "z"));
+    world.run(10_000);
+    assert_eq!(world.status().held, 0);
+    // What another device makes of that name is taken over like any other record.
+    remote(&mut world, "sa", Some(r#"{"x":1}"#));
+    world.run(10_000);
+    world.assert_synced("alice");
+}
