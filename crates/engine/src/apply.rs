@@ -278,6 +278,7 @@ fn is_touched(database: &Database, table: &str, lid: &str) -> bool {
     let generation = database.meta.generation;
     database.own.contains(id)
         || database.others.contains(id)
+        || database.others.contains(database.wide_id(table))
         || database.is_held(table, lid)
         || !database.is_scanned(table)
         || entry.is_some_and(|entry| entry.generation != generation)
@@ -336,7 +337,7 @@ impl Taker<'_, '_> {
         hasher: &mut FieldHasher,
     ) -> bool {
         let (table, database) = (&remote.table, self.database);
-        let pending = self.is_pending(table, lid);
+        let mut pending = self.is_pending(table, lid);
         let page = self.change.page_mut(database, database.page_id(table, lid));
         let owner = database.meta.owner.unwrap_or(0);
         let known = page.get(lid).filter(|entry| entry.owner == owner).cloned();
@@ -376,6 +377,9 @@ impl Taker<'_, '_> {
         };
         let mut replaced = None;
         let was_here = known.as_ref().is_some_and(Entry::is_alive);
+        // Somebody else has removed a range, as far as is known this record with it.
+        let ranged = database.others.contains(database.wide_id(table));
+        pending |= ranged && was_here && matches!(here, Here::Gone);
         let outcome = match (here, &theirs) {
             (Here::Untouched, _) => Outcome::Remote,
             // The app has written nothing since the operation that the server answers with this.

@@ -1134,3 +1134,16 @@ fn what_could_not_be_sent_is_not_held_once_its_record_is_gone() {
     world.run(10_000);
     world.assert_synced("alice");
 }
+
+#[test]
+fn what_somebody_else_has_removed_by_range_is_not_brought_back() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.write_as("files", RowUser::Nobody, Row::default().clear());
+    remote(&mut world, "sa", Some(r#"{"x":2}"#));
+    remote(&mut world, "sn", Some(r#"{"x":9}"#));
+    world.run(10_000);
+    assert_eq!(here(&world, "sa"), None);
+    assert_eq!(here(&world, "sn").as_deref(), Some(r#"{"x":9}"#));
+}
