@@ -104,6 +104,7 @@ fn a_first_download_comes_in_pages_with_progress() {
     assert_eq!(progress.direction, Direction::Download);
     world.run(10_000);
     assert_eq!(world.disk.values("files").len(), 2_500);
+    assert_eq!(world.server.pulls, 3);
     world.assert_synced("alice");
 }
 

@@ -81,7 +81,12 @@ impl Engine {
         let subject = owner.user.clone();
         let from_scratch = self.run.as_ref().is_some_and(|run| run.from_scratch);
         let cursor = database.meta.cursor.as_deref().filter(|_| !from_scratch);
-        let limit = cursor.map_or(FIRST_LIMIT, |_| self.config.pull_limit);
+        let downloads = self.run.as_ref().is_some_and(|run| run.download > 0);
+        let limit = if cursor.is_none() || downloads {
+            FIRST_LIMIT
+        } else {
+            self.config.pull_limit
+        };
         let query = query(limit, &owner.client, cursor);
         let timeout_ms = self.config.request_timeout_ms;
         // What is poked of from here on is not surely in the answer.
