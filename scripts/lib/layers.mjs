@@ -8,6 +8,8 @@ const CRATES = {
   tidesync: ['tidesync-engine', 'tidesync-protocol'],
   'tidesync-server': ['tidesync-protocol'],
   'tidesync-cli': ['tidesync-server', 'tidesync-protocol'],
+  // Nothing may use it, and it uses what ships as it is.
+  'tidesync-simulation': ['tidesync-engine', 'tidesync-protocol', 'tidesync-server'],
 }
 
 /** What the pure crates must not use: clocks, randomness, input and output come from their caller. */

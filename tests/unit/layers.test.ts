@@ -13,6 +13,15 @@ describe('crates', () => {
     ])
   })
 
+  it('lets the simulation use what ships, and nothing that ships use it', () => {
+    const path = '/p'
+    const used = ['tidesync-engine', 'tidesync-protocol', 'tidesync-server']
+    const simulation = used.map((name) => ({ name, kind: null, path }))
+    expect(wrongCrateEdges([crate('tidesync-simulation', ...simulation)])).toEqual([])
+    const back = { name: 'tidesync-simulation', kind: 'dev', path }
+    for (const name of used) expect(wrongCrateEdges([crate(name, back)])).toHaveLength(1)
+  })
+
   it('refuses a crate without a place', () => {
     expect(wrongCrateEdges([crate('tidesync-new')])).toHaveLength(1)
   })
