@@ -126,6 +126,48 @@ test('rows carry format, time, page and the user at that time', async ({ page, o
   for (const { at } of rows) expect(Math.abs(at - Date.now())).toBeLessThan(60_000)
 })
 
+test("a write is its user's at the call, whoever signs in before it is logged", async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const rows = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    const attachment = m.attach(db)
+    attachment.user = 'ann'
+    await m.inTransaction(db, 'outside', (tx) => {
+      const store = tx.objectStore('outside')
+      store.put(1, 1)
+      store.put(2, 2)
+      attachment.user = 'bob'
+      store.put(3, 3)
+    })
+    return m.readLog(db, 'outside')
+  })
+  const written = rows.map(({ user, ops }) => [user, ops.filter((_, at) => at % 3 === 1)])
+  expect(written).toEqual([
+    ['ann', [1]],
+    ['ann', [2]],
+    ['bob', [3]],
+  ])
+})
+
+test('all connections of a database write under the user of the one that signed in last', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const users = await app.evaluate(async (m) => {
+    const db = await m.openTracked('app')
+    m.attach(db).user = 'ann'
+    const other = await m.openTracked('app')
+    m.attach(other).user = 'bob'
+    await m.inTransaction(db, 'outside', (tx) => tx.objectStore('outside').put(1, 1))
+    return (await m.readLog(db, 'outside')).map(({ user }) => user)
+  })
+  expect(users).toEqual(['bob'])
+})
+
 test('generated keys come from the request, also when the app commits before they are known', async ({
   page,
   origin,

@@ -4,7 +4,7 @@ import { report, TidesyncError } from '../error'
 import { joinEvents } from '../events'
 import { trackedTables } from './names'
 import { allStores, track, untrack, unwrap } from './patch'
-import type { Tracking } from './recorder'
+import type { Tracking, Writer } from './recorder'
 
 /** An open connection whose writes are captured. */
 export interface Attachment {
@@ -14,7 +14,10 @@ export interface Attachment {
   readonly name: string
   /** The tables whose writes are captured. */
   readonly tables: readonly string[]
-  /** Under whom changes are logged: a user, null for nobody, undefined (the default) for whoever owns the database. */
+  /**
+   * Under whom changes are logged, also those of the database's other connections in this page: a user, null for
+   * nobody, undefined (the default) for whoever owns the database.
+   */
   user: string | null | undefined
   /** Stops capturing new transactions of this connection. Those under way are captured to their end. */
   detach(): void
@@ -27,6 +30,8 @@ type CloseListener = (databaseName: string, reason: CloseReason, database: IDBDa
 
 const attachments = new WeakMap<IDBDatabase, Attachment>()
 const closeListeners = new Set<CloseListener>()
+/** By database name, with how many attached connections share it. */
+const writers = new Map<string, Writer & { connections: number }>()
 
 /**
  * Captures every write of `database`, raw or wrapped by `idb`, from its next transaction on. Calling it again for
@@ -70,6 +75,7 @@ function attachTo(database: IDBDatabase, tables: readonly string[]): Attachment 
     database.removeEventListener('versionchange', onVersionChange)
     database.removeEventListener('close', onClosed)
     untrack(database, reveal)
+    leaveWriter(name)
     leaveEvents()
   }
   const onVersionChange = (): void => tellClose(database, 'versionchange')
@@ -81,7 +87,7 @@ function attachTo(database: IDBDatabase, tables: readonly string[]): Attachment 
     database: name,
     tables: new Set(tables),
     shapes: new Map(),
-    user: undefined,
+    writer: joinWriter(name),
     closed: onClosed,
   }
   database.addEventListener('versionchange', onVersionChange)
@@ -92,13 +98,27 @@ function attachTo(database: IDBDatabase, tables: readonly string[]): Attachment 
     name,
     tables,
     get user() {
-      return tracking.user
+      return tracking.writer.user
     },
     set user(user) {
-      tracking.user = user
+      tracking.writer.user = user
     },
     detach: () => end(true),
   }
+}
+
+function joinWriter(name: string): Writer {
+  const writer = writers.get(name) ?? { user: undefined, connections: 0 }
+  writer.connections += 1
+  writers.set(name, writer)
+  return writer
+}
+
+function leaveWriter(name: string): void {
+  const writer = writers.get(name)
+  if (writer === undefined) return
+  writer.connections -= 1
+  if (writer.connections === 0) writers.delete(name)
 }
 
 function tellClose(database: IDBDatabase, reason: CloseReason): void {

@@ -67,7 +67,7 @@ function captureUpgrade(database: IDBDatabase, transaction: IDBTransaction): voi
   const tables = new Set(trackedTables(allStores(database)))
   const recorder = recorderOf(transaction)
   if (recorder !== undefined) recorder.track(tables)
-  else recordUpgrade(transaction, { database: database.name, tables, user: undefined })
+  else recordUpgrade(transaction, { database: database.name, tables, writer: { user: undefined } })
 }
 
 function upgradeOf(

@@ -4,6 +4,12 @@ import { report } from '../error'
 import { natives } from './natives'
 import { TableLog, type TableShape } from './table-log'
 
+/** Under whom a database's writes are logged, through whichever of its connections. */
+export interface Writer {
+  /** Undefined: whoever owns the database. */
+  user: string | null | undefined
+}
+
 /** Whose transactions are recorded. */
 export interface Tracking {
   readonly database: string
@@ -11,8 +17,7 @@ export interface Tracking {
   tables: ReadonlySet<string>
   /** Shapes of the tables, kept where they cannot change; absent in an upgrade. */
   readonly shapes?: Map<string, TableShape>
-  /** Under whom writes are logged; undefined: whoever owns the database. */
-  user: string | null | undefined
+  readonly writer: Writer
   /** Called after the app's `close()` of the connection. */
   closed?(): void
 }

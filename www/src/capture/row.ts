@@ -78,10 +78,11 @@ export class RowDraft {
   unknown = 0
   /** Its log request has been made. */
   issued = false
-  /** Under whom it was written, as in the row. */
-  user: string | null | undefined
   /** Something in it was voided after its log request was made. */
   stale = false
+
+  /** `user` is under whom it was written, as in the row. */
+  constructor(readonly user: string | null | undefined) {}
 
   get length(): number {
     return this.kinds.length

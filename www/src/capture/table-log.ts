@@ -126,7 +126,7 @@ export class TableLog {
     origin: Origin,
   ): void {
     const { kind, value: kept, size } = snapshot(value)
-    const draft = this.openDraft()
+    const draft = this.openDraft(this.recorder.tracking.writer.user)
     const index = draft.append(kind, key, kept, request, origin)
     draft.size += size + sizeOfKey(key)
     if (key === undefined) this.waitForKey(draft, index, request)
@@ -138,16 +138,18 @@ export class TableLog {
     key: unknown,
     request: IDBRequest,
     origin: Origin = Origin.write,
+    user = this.recorder.tracking.writer.user,
   ): void {
-    const draft = this.openDraft()
+    const draft = this.openDraft(user)
     draft.append(kind, key, undefined, request, origin)
     draft.size += sizeOfKey(key)
   }
 
-  private openDraft(): RowDraft {
+  /** A row has one user: the one at the call, whoever signs in before it is written (I29). */
+  private openDraft(user: string | null | undefined): RowDraft {
     const last = this.drafts.at(-1)
-    if (last !== undefined && !last.issued && !last.full) return last
-    const draft = new RowDraft()
+    if (last !== undefined && !last.issued && !last.full && last.user === user) return last
+    const draft = new RowDraft(user)
     this.drafts.push(draft)
     return draft
   }
@@ -180,7 +182,6 @@ export class TableLog {
   }
 
   private issue(draft: RowDraft): void {
-    draft.user = this.recorder.tracking.user
     const row = draft.toRow(headerOf(draft))
     if (row !== undefined) {
       const { put } = natives()
@@ -218,8 +219,11 @@ export class TableLog {
     for (const draft of [...this.drafts]) {
       for (const [index, request] of draft.requests.entries()) {
         if (!this.isDoubtful(draft, index, request)) continue
-        if (draft.issued) this.append(Kind.putReference, draft.keys[index], request, Origin.repair)
-        else draft.demote(index)
+        if (!draft.issued) draft.demote(index)
+        else {
+          const { keys, user } = draft
+          this.append(Kind.putReference, keys[index], request, Origin.repair, user)
+        }
       }
     }
   }
