@@ -26,6 +26,8 @@ export class Leadership {
   #waiting: Claim | undefined
   #held: Claim | undefined
   #running = false
+  /** Undefined outside secure contexts, and once the browser has refused one. */
+  #locks: LockManager | undefined = navigator.locks
 
   constructor(database: string, events: LeadershipEvents) {
     this.#name = `tidesync:${database}:leader`
@@ -55,7 +57,7 @@ export class Leadership {
   yield(): void {
     if (this.#held !== undefined) {
       this.#end()
-      if (navigator.locks !== undefined) {
+      if (this.#locks !== undefined) {
         this.#claim(false)
       }
     }
@@ -73,14 +75,14 @@ export class Leadership {
     const givenUp = new AbortController()
     const claim: Claim = { steal, givenUp, release: () => undefined }
     this.#waiting = claim
-    if (navigator.locks === undefined) {
-      // No locks outside secure contexts: every tab may lead, and the fence lets only the last.
+    if (this.#locks === undefined) {
+      // Without locks every tab may lead, and the fence lets only the last.
       void this.#hold(claim)
       return
     }
     // A request that steals takes no signal.
     const options: LockOptions = steal ? { steal } : { signal: givenUp.signal }
-    navigator.locks
+    this.#locks
       .request(this.#name, options, () => this.#hold(claim))
       .catch((error: unknown) => this.#lost(claim, error))
   }
@@ -119,6 +121,7 @@ export class Leadership {
       return
     }
     if (!(error instanceof DOMException && error.name === 'AbortError')) {
+      this.#locks = undefined
       report(error)
     }
     if (this.#running) {
