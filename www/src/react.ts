@@ -148,22 +148,30 @@ export interface UseSyncIssues {
  */
 export function useSyncIssues(options: UseSyncOptions = {}): UseSyncIssues {
   const { sync: source = SERVICE } = options
-  const [issues, setIssues] = useState<readonly SyncIssue[]>([])
+  const [found, setFound] = useState(NOT_READ)
   const reason = useSyncExternalStore(
     source.subscribe,
     () => issuesReason(source.getStatus()),
     () => issuesReason(INITIAL_STATUS),
   )
+  const userId = useSyncExternalStore(
+    source.subscribe,
+    () => source.getStatus().userId,
+    () => null,
+  )
   // biome-ignore lint/correctness/useExhaustiveDependencies: the reason is why it is read again
   useEffect(() => {
     let isCurrent = true
-    source.listIssues().then((found) => {
-      if (isCurrent) setIssues((known) => (known.length + found.length === 0 ? known : found))
+    source.listIssues().then((read) => {
+      if (isCurrent) setFound((known) => foundNow(known, { source, userId, issues: read }))
     }, report)
     return () => {
       isCurrent = false
     }
-  }, [source, reason])
+  }, [source, userId, reason])
+  // Those of another user are not shown while the next are read.
+  const isTheirs = found.source === source && found.userId === userId
+  const issues = isTheirs ? found.issues : NO_ISSUES
   const resolve = useMemo<UseSyncIssues['resolve']>(
     () => (id, resolution) => source.resolveIssue(id, resolution),
     [source],
@@ -171,9 +179,26 @@ export function useSyncIssues(options: UseSyncOptions = {}): UseSyncIssues {
   return useMemo(() => ({ issues, resolve }), [issues, resolve])
 }
 
+const NO_ISSUES: readonly SyncIssue[] = []
+
+/** What {@link useSyncIssues} has read, and whose it is. */
+interface FoundIssues {
+  readonly source: Source | undefined
+  readonly userId: string | null
+  readonly issues: readonly SyncIssue[]
+}
+
+/** The same as before where there were none and still are. */
+function foundNow(known: FoundIssues, now: FoundIssues): FoundIssues {
+  const isSame = known.source === now.source && known.userId === now.userId
+  return isSame && known.issues.length + now.issues.length === 0 ? known : now
+}
+
+const NOT_READ: FoundIssues = { source: undefined, userId: null, issues: NO_ISSUES }
+
 /** Changes whenever the list may have: what stands against an issue is renewed by syncs. */
-function issuesReason({ userId, held, conflicts, lastSyncTime }: SyncStatus): string {
-  return JSON.stringify([userId, held, conflicts, held > 0 && lastSyncTime])
+function issuesReason({ held, conflicts, lastSyncTime }: SyncStatus): string {
+  return JSON.stringify([held, conflicts, held > 0 && lastSyncTime])
 }
 
 interface Holders {
