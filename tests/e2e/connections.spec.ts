@@ -46,3 +46,19 @@ test('a database that tracks what the configuration does not name is refused', a
   }, world.proxy.url)
   expect(code).toBe('unexpected-table')
 })
+
+test('an app that closes its database for an upgrade elsewhere has no sync and no issues until it opens it again', async ({
+  world,
+}) => {
+  const { app } = await world.open('ann')
+  const issues = await app.evaluate(async (m) => {
+    await m.openApp({ version: 3 })
+    return m.listSyncIssues()
+  })
+  expect(issues).toEqual([])
+  await app.evaluate(async (m) => {
+    m.attachApp()
+    await m.putNote('after')
+  })
+  await world.stored(({ records }) => records.length === 1)
+})

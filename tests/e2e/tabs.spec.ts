@@ -98,6 +98,30 @@ test('a frozen leader is replaced, and one that thaws can take over again', asyn
   await thawSecond()
 })
 
+test('a frozen leader is replaced by a tab that is looked at, which never says that its changes are synced', async ({
+  world,
+}) => {
+  const first = await world.open(USER)
+  await first.app.evaluate((m) => m.putNote('synced'))
+  await first.app.evaluate((m) => m.until({ pending: 0, isInitialized: true }))
+  const second = await world.open(USER)
+  const thaw = await freeze(world.context, first.page)
+
+  await second.app.evaluate((m) => m.show())
+  await second.app.evaluate((m) => m.until({ isLeader: true, isInitialized: true }))
+  await thaw()
+  await first.app.evaluate((m) => m.until({ isLeader: false, isInitialized: true }))
+
+  const thawSecond = await freeze(world.context, second.page)
+  const status = await first.app.evaluate(async (m) => {
+    await m.putNote('waits')
+    return m.status()
+  })
+  expect(status).toMatchObject({ pending: 1, hasPendingSync: true })
+  await thawSecond()
+  await world.stored(({ records }) => records.length === 2)
+})
+
 test('a tab writes under the user whom it shows, whoever signs in elsewhere', async ({ world }) => {
   const first = await world.open(USER)
   await first.app.evaluate((m) => m.until({ isLeader: true, isInitialized: true }))

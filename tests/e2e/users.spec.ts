@@ -80,3 +80,72 @@ test('what is written before anyone signs in waits, and is adopted only where th
   await again.app.evaluate((m) => m.forceSync())
   expect((await world.server.docs('ann', 'notes')).size).toBe(4)
 })
+
+test('calls while nobody is signed in are answered: nothing is confirmed', async ({ world }) => {
+  const { app } = await world.open(null)
+  const answers = await app.evaluate((m) =>
+    Promise.all([m.forceSync(), m.triggerBackup(), m.restore()]),
+  )
+  expect(answers).toEqual([false, false, false])
+  const second = await world.open(null)
+  expect(await second.app.evaluate((m) => m.forceSync())).toBe(false)
+})
+
+test('a user that is no text is refused, and a row that names one holds up nothing', async ({
+  world,
+}) => {
+  const { app } = await world.open('ann')
+  const refused = await app.evaluate(async (m) => {
+    const codes: unknown[] = []
+    for (const user of [42, '', {}]) {
+      await m.initAutoSync(user as never).catch((error) => codes.push(error.code))
+    }
+    return codes
+  })
+  expect(refused).toEqual(Array(3).fill('invalid-user'))
+
+  await app.evaluate(async (m) => {
+    m.stopAutoSync()
+    await m.putNote('theirs')
+    await m.renameWriter('notes', 42)
+    await m.initAutoSync('ann')
+    await m.putNote('mine')
+  })
+  await world.stored(({ records }) => records.length === 1)
+  expect([...(await world.server.docs('ann', 'notes')).keys()]).toEqual(['smine'])
+})
+
+test('a tab that does not know its user yet signs nobody out', async ({ world }) => {
+  const { app } = await world.open('ann', { timing: { bufferMs: 600_000 } })
+  const unknown = await world.open(null)
+  await unknown.app.evaluate((m) => m.until({ userId: 'ann' }))
+  const confirmed = await app.evaluate(async (m) => {
+    await m.putNote('mine')
+    return m.forceSync()
+  })
+  expect(confirmed).toBe(true)
+  expect((await world.server.docs('ann', 'notes')).size).toBe(1)
+})
+
+test('who signed in last is synced by whichever tab leads, and a call is for whom its tab shows', async ({
+  world,
+}) => {
+  const first = await world.open('ann')
+  await first.app.evaluate((m) => m.until({ isLeader: true, isInitialized: true }))
+  const second = await world.open('ann')
+  const third = await world.open('bob')
+  await first.app.evaluate((m) => m.until({ userId: 'bob' }))
+  await first.page.close()
+  await Promise.race([
+    second.app.evaluate((m) => m.until({ isLeader: true })),
+    third.app.evaluate((m) => m.until({ isLeader: true })),
+  ])
+
+  expect(await third.app.evaluate((m) => m.until({ userId: 'bob' }))).toMatchObject({ waiting: 0 })
+  await third.app.evaluate((m) => m.putNote('of bob'))
+  expect(await third.app.evaluate((m) => m.forceSync())).toBe(true)
+  expect((await world.server.docs('bob', 'notes')).size).toBe(1)
+  await second.app.evaluate((m) => m.putNote('of ann'))
+  expect(await second.app.evaluate((m) => m.forceSync())).toBe(false)
+  expect((await world.server.docs('ann', 'notes')).size).toBe(0)
+})

@@ -33,14 +33,14 @@ export class Calls {
     this.#numbers.set(number, id)
   }
 
-  /** The engine has answered: settles a call of this tab, or gives the id of another tab's. */
-  resolved(number: number, ok: boolean): string | undefined {
+  /** The engine has answered a call: gives its id. */
+  resolved(number: number): string | undefined {
     const id = this.#numbers.get(number)
     this.#numbers.delete(number)
-    return id === undefined || this.settle(id, ok) ? undefined : id
+    return id
   }
 
-  /** Whether it was a call of this tab. */
+  /** Answers a call of this tab; false where it is none. */
   settle(id: string, ok: boolean): boolean {
     const call = this.#waiting.get(id)
     this.#waiting.delete(id)

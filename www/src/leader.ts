@@ -84,17 +84,17 @@ export class Leader {
     }
   }
 
-  /** Asks for something that is answered by `resolved`; gives its number. */
-  call(request: CallRequest): number {
-    const number = this.#nextCall
+  /** Asks for something that is answered by `resolved`, by the number that `numbered` is told first. */
+  call(request: CallRequest, numbered: (call: number) => void): void {
+    const call = this.#nextCall
     this.#nextCall += 1
-    this.#calls.set(number, request)
+    this.#calls.set(call, request)
+    numbered(call)
     if (this.#failed) {
-      queueMicrotask(() => this.#resolve(number, false))
+      this.#resolve(call, false)
     } else {
-      this.#ask(number, request)
+      this.#ask(call, request)
     }
-    return number
   }
 
   #ask(call: number, { blobs, ...request }: CallRequest): void {

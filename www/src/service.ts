@@ -86,7 +86,8 @@ export function attach(database: IDBDatabase): void {
 
 /**
  * Syncs `userId`'s changes from now on; null after signing out. Resolves when sync has begun.
- * @throws TidesyncError `not-configured` before `configureCloudSync`.
+ * @throws TidesyncError `not-configured` before `configureCloudSync`, `invalid-user` for what is
+ * neither null nor a text of at least one character.
  */
 export async function initAutoSync(userId: string | null): Promise<void> {
   configured()
@@ -94,10 +95,13 @@ export async function initAutoSync(userId: string | null): Promise<void> {
   await startService(userId)
 }
 
-/** The same, and before `configureCloudSync` it waits for that. */
+/**
+ * The same, and before `configureCloudSync` it waits for that. Nobody, as the hook says before its
+ * component knows the user, is whom `initAutoSync` has named, if anyone.
+ */
 export async function startService(userId: string | null): Promise<void> {
-  wantedUser = userId
-  await service?.start(userId)
+  wantedUser = userId ?? namedUser ?? null
+  await service?.start(wantedUser)
 }
 
 /** Stops syncing in this tab. Capture goes on. */
@@ -117,7 +121,7 @@ export function releaseService(): void {
 }
 
 /**
- * Turns auto-sync on or off, and remembers it in the database.
+ * Turns auto-sync on or off, and remembers it in the database, as soon as sync runs.
  * @throws TidesyncError `not-configured` before `configureCloudSync`.
  */
 export async function setAutoSyncEnabled(enabled: boolean): Promise<void> {

@@ -39,7 +39,11 @@ export interface CloudSync {
    * where this instance has a database of another name.
    */
   attach(database: IDBDatabase): void
-  /** Syncs `userId`'s changes from now on; null after signing out. Resolves when sync has begun. */
+  /**
+   * Syncs `userId`'s changes from now on; null after signing out. Resolves when sync has begun, or at
+   * once where no database is attached yet.
+   * @throws TidesyncError `invalid-user` for what is neither null nor a text of at least one character.
+   */
   start(userId: string | null): Promise<void>
   /** Stops syncing in this tab. Capture goes on. */
   stop(): void
@@ -48,7 +52,7 @@ export interface CloudSync {
   /** Compares everything with what the server has, sends what differs, and resolves to whether the
    * server has confirmed all of it (R074). */
   triggerBackup(): Promise<boolean>
-  /** Turns auto-sync on or off, and remembers it in the database. */
+  /** Turns auto-sync on or off, and remembers it in the database, as soon as sync runs. */
   setEnabled(enabled: boolean): Promise<void>
   /** Tells that a token can be had again, after `getToken` gave null. */
   tokenAvailable(): void
@@ -107,9 +111,11 @@ class DatabaseSync implements CloudSync {
     ask: (name) => this.#run?.leader?.recordStates([name])[0],
     heldCode: (name) => heldCode(this.#attachment?.database, this.#user ?? null, name),
   })
-  readonly #visibleTabs = new Map<string, boolean>()
+  /** The other tabs that are looked at, as this tab knows while it leads. */
+  readonly #visibleTabs = new Set<string>()
   readonly #tab = randomId()
   #attachment: Attachment | undefined
+  #forgetClosing: () => void = () => undefined
   /** Who is signed in, by the last word of any tab. */
   #user: string | null | undefined
   /** Whom the app in this tab shows: its writes are theirs, whoever signs in elsewhere (I29). */
@@ -140,6 +146,12 @@ class DatabaseSync implements CloudSync {
     }
     checkTables(attachment, this.#options)
     this.#attachment = attachment
+    this.#forgetClosing()
+    this.#forgetClosing = onClose((_name, reason, database) => {
+      if (database === attachment.database) {
+        this.#closing(attachment, reason)
+      }
+    })
     if (this.#wanted) {
       attachment.user = this.#writer
       if (this.#run === undefined || known?.database !== attachment.database) {
@@ -149,6 +161,7 @@ class DatabaseSync implements CloudSync {
   }
 
   start(userId: string | null): Promise<void> {
+    checkUser(userId)
     const switched = this.#user !== userId
     this.#wanted = true
     this.#user = userId
@@ -194,6 +207,7 @@ class DatabaseSync implements CloudSync {
   dispose(): void {
     this.stop()
     this.#records.dispose()
+    this.#forgetClosing()
     this.#attachment?.detach()
     this.#attachment = undefined
     this.#user = undefined
@@ -295,19 +309,17 @@ class DatabaseSync implements CloudSync {
           this.#captured(committed)
         }
       }),
-      onClose((_name, reason, database) => {
-        if (database === this.#attachment?.database) {
-          this.#closing(reason)
-        }
-      }),
     ]
   }
 
   /** The engine's connection is closed before this returns: it must not block an upgrade (F12). */
-  #closing(reason: CloseReason): void {
-    const attachment = this.#attachment
+  #closing(attachment: Attachment, reason: CloseReason): void {
+    if (this.#attachment !== attachment) {
+      return
+    }
     this.#halt()
     if (reason === 'close') {
+      this.#forgetClosing()
       this.#attachment = undefined
       return
     }
@@ -315,7 +327,7 @@ class DatabaseSync implements CloudSync {
     const forget = onCommit(({ database }) => {
       if (this.#run !== undefined || this.#attachment !== attachment) {
         forget()
-      } else if (attachment !== undefined && database === attachment.name && this.#wanted) {
+      } else if (database === attachment.name && this.#wanted) {
         forget()
         this.#begin(attachment)
       }
@@ -378,13 +390,14 @@ class DatabaseSync implements CloudSync {
         },
       },
     )
+    this.#visibleTabs.clear()
     run.leader = leader
     run.desk = new RecordDesk()
     run.desk.watched(this.#tab, this.#records.names, this.#records.captures)
     this.#status.update({ isLeader: true })
     run.tabs.send({ type: 'leading' })
     for (const [id, request] of this.#calls.waiting) {
-      this.#calls.numbered(leader.call(request), id)
+      leader.call(request, (call) => this.#calls.numbered(call, id))
     }
     void leader.run()
   }
@@ -418,6 +431,9 @@ class DatabaseSync implements CloudSync {
       run.desk?.captured(this.#tab, hints, captures)
       run.leader.captured(hints)
     } else {
+      // Until the leader has heard of it: nobody may say meanwhile that everything is synced.
+      const pending = Math.max(this.getStatus().pending, 1)
+      this.#status.update({ pending, hasPendingSync: true })
       this.#expectLeader({ type: 'captured', tab: this.#tab, captures, hints })
     }
   }
@@ -493,13 +509,16 @@ class DatabaseSync implements CloudSync {
       case 'hello':
         run.tabs.send({ type: 'alive', visible: this.#visible })
         this.#tabSeen(message.tab, message.visible, leader)
-        this.#signedIn(message.user, leader)
+        if (message.user !== null) {
+          this.#signedIn(message.user, leader)
+        }
         run.tabs.send({ type: 'status', status: this.getStatus() })
         break
       case 'captured':
         run.tabs.send({ type: 'alive', visible: this.#visible })
         run.desk?.captured(message.tab, message.hints, message.captures)
         leader.captured(message.hints)
+        run.tabs.send({ type: 'status', status: this.getStatus() })
         break
       case 'watch':
         run.desk?.watched(message.tab, message.records, message.captures)
@@ -507,7 +526,7 @@ class DatabaseSync implements CloudSync {
         break
       case 'call':
         run.tabs.send({ type: 'alive', visible: this.#visible })
-        this.#calls.numbered(leader.call(message.request), message.id)
+        this.#called(message, leader)
         break
       case 'enabled':
         leader.tell({ type: 'setEnabled', enabled: message.enabled })
@@ -530,8 +549,21 @@ class DatabaseSync implements CloudSync {
     }
   }
 
+  /** What a tab asks for is for whom it shows: while another user is synced, that is not done. */
+  #called({ id, user, request }: CallMessage, leader: Leader): void {
+    if (user !== null && user !== this.#user) {
+      this.#answered(id, false)
+    } else {
+      leader.call(request, (call) => this.#calls.numbered(call, id))
+    }
+  }
+
   #tabSeen(tab: string, visible: boolean, leader: Leader): void {
-    this.#visibleTabs.set(tab, visible)
+    if (visible) {
+      this.#visibleTabs.add(tab)
+    } else {
+      this.#visibleTabs.delete(tab)
+    }
     leader.tell({ type: 'visible', visible: this.#anyVisible() })
   }
 
@@ -554,10 +586,10 @@ class DatabaseSync implements CloudSync {
         break
       case 'leading':
         this.#leaderAnswered(run)
+        this.#introduce()
         for (const [id, request] of this.#calls.waiting) {
-          this.#expectLeader({ type: 'call', id, request })
+          this.#expectLeader({ type: 'call', id, user: this.#writer ?? null, request })
         }
-        this.#watchAgain()
         break
       case 'status':
         this.#status.update({
@@ -577,6 +609,8 @@ class DatabaseSync implements CloudSync {
         this.#user = message.user
         break
       case 'hello':
+        this.#user = message.user ?? this.#user
+        break
       case 'captured':
       case 'watch':
       case 'call':
@@ -599,7 +633,12 @@ class DatabaseSync implements CloudSync {
     this.#visible = visible
     const run = this.#run
     if (run?.leader === undefined) {
-      run?.tabs.send({ type: 'visible', tab: this.#tab, visible })
+      // A tab that is looked at needs a leader that is awake, and is one itself rather than a hidden one.
+      if (visible) {
+        this.#introduce()
+      } else {
+        run?.tabs.send({ type: 'visible', tab: this.#tab, visible })
+      }
     } else {
       run.leader.tell({ type: 'visible', visible: this.#anyVisible() })
       run.leader.retry()
@@ -607,7 +646,7 @@ class DatabaseSync implements CloudSync {
   }
 
   #anyVisible(): boolean {
-    return this.#visible || [...this.#visibleTabs.values()].some((visible) => visible)
+    return this.#visible || this.#visibleTabs.size > 0
   }
 
   #call(request: CallRequest): Promise<boolean> {
@@ -616,18 +655,25 @@ class DatabaseSync implements CloudSync {
       return Promise.resolve(false)
     }
     return this.#calls.begin(request, (id) => {
+      const message: CallMessage = { type: 'call', id, user: this.#writer ?? null, request }
       if (run.leader === undefined) {
-        this.#expectLeader({ type: 'call', id, request })
+        this.#expectLeader(message)
       } else {
-        this.#calls.numbered(run.leader.call(request), id)
+        this.#called(message, run.leader)
       }
     })
   }
 
   /** The engine has answered a call, of this tab or of another. */
   #resolved(call: number, ok: boolean): void {
-    const id = this.#calls.resolved(call, ok)
+    const id = this.#calls.resolved(call)
     if (id !== undefined) {
+      this.#answered(id, ok)
+    }
+  }
+
+  #answered(id: string, ok: boolean): void {
+    if (!this.#calls.settle(id, ok)) {
       this.#run?.tabs.send({ type: 'result', id, ok })
     }
   }
@@ -677,6 +723,18 @@ function checkTables({ tables, detach }: Attachment, options: CloudSyncOptions):
     )
   }
 }
+
+/** An id that is no text would be written to the log, which the engine could not read. */
+function checkUser(userId: unknown): void {
+  if (userId !== null && (typeof userId !== 'string' || userId === '')) {
+    throw new TidesyncError(
+      'invalid-user',
+      'Tidesync: a user is a text of at least one character, or null for nobody.',
+    )
+  }
+}
+
+type CallMessage = Extract<TabMessage, { type: 'call' }>
 
 /** What runs from `start` to `stop`. */
 interface Run {

@@ -29,6 +29,7 @@ export type TabMessage =
       readonly type: 'hello'
       readonly tab: string
       readonly visible: boolean
+      /** Who is signed in, as far as the tab knows; null says nothing. */
       readonly user: string | null
     }
   | { readonly type: 'alive'; readonly visible: boolean }
@@ -49,7 +50,13 @@ export type TabMessage =
       readonly records: readonly RecordName[]
     }
   | { readonly type: 'records'; readonly news: RecordNews }
-  | { readonly type: 'call'; readonly id: string; readonly request: CallRequest }
+  | {
+      readonly type: 'call'
+      readonly id: string
+      /** Whom the tab shows; null for nobody. */
+      readonly user: string | null
+      readonly request: CallRequest
+    }
   | { readonly type: 'result'; readonly id: string; readonly ok: boolean }
   | { readonly type: 'enabled'; readonly enabled: boolean }
   | { readonly type: 'user'; readonly user: string | null }
@@ -118,7 +125,7 @@ const PARTS: Readonly<
   captured: ({ hints }) => Array.isArray(hints) && hints.every(isHint),
   watch: ({ records }) => Array.isArray(records) && records.every(isRecordName),
   records: ({ news }) => isNews(news),
-  call: ({ request }) => isCallRequest(request),
+  call: ({ request, user }) => isCallRequest(request) && isTextOrNull(user),
 }
 
 type Unknown<T> = { readonly [Name in keyof T]?: unknown }

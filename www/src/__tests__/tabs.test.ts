@@ -3,7 +3,7 @@ import { type TabMessage, Tabs } from '../tabs'
 
 const HINT = { table: 'notes', user: 'owner', lids: ['sa'], trigger: true }
 const NAME = { table: 'notes', lid: 'sa' }
-const CALL = { type: 'call', id: 'c' }
+const CALL = { type: 'call', id: 'c', user: null }
 
 const MALFORMED: readonly unknown[] = [
   null,
@@ -28,6 +28,7 @@ const MALFORMED: readonly unknown[] = [
   { type: 'records', news: { states: [], heard: { t: 'one' } } },
   { type: 'records', news: { states: [], heard: null } },
   { ...CALL, request: null },
+  { ...CALL, user: 1, request: { type: 'restore' } },
   { ...CALL, request: { type: 'wipe' } },
   { ...CALL, request: { type: 'settleHeld', op: 'o' } },
   { ...CALL, request: { type: 'settleHeld', op: 1, choice: { take: 'local' } } },
@@ -39,10 +40,11 @@ const GOOD: readonly TabMessage[] = [
   { type: 'captured', tab: 't', captures: 1, hints: [{ ...HINT, user: { user: 'ann' } }] },
   { type: 'watch', tab: 't', captures: 0, records: [NAME] },
   { type: 'records', news: { states: [{ ...NAME, state: undefined }], heard: { t: 1 } } },
-  { type: 'call', id: 'c', request: { type: 'restore' } },
+  { type: 'call', id: 'c', user: null, request: { type: 'restore' } },
   {
     type: 'call',
     id: 'c',
+    user: 'ann',
     request: { type: 'settleHeld', op: 'o', choice: { take: 'value', value: null } },
   },
 ]

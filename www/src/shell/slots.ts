@@ -212,10 +212,10 @@ function deleteRange({ lower, upper, lowerOpen, upperOpen }: LoggedRange): LogOp
   return { kind: 'deleteRange', lower: bound(lower), upper: bound(upper), lowerOpen, upperOpen }
 }
 
-/** Under whom a row was written. */
+/** Under whom a row was written. What is no user's name is nobody's. */
 export function rowUser(user: string | null | undefined): RowUser {
   if (user === undefined) return 'owner'
-  return user === null ? 'nobody' : { user }
+  return typeof user === 'string' ? { user } : 'nobody'
 }
 
 /** Most values have no Blobs: they are looked for where encoding has met one. */
