@@ -184,10 +184,16 @@ impl Effects {
                 .json("text", &or_null(text.as_ref().map(written_text)))
                 .optional("remote", remote.as_deref())
                 .finish(),
-            Write::RenewHeld { op, state, remote } => tagged("renewHeld")
+            Write::RenewHeld {
+                op,
+                state,
+                remote,
+                message,
+            } => tagged("renewHeld")
                 .text("op", op)
                 .json("state", &self.beside(state))
                 .optional("remote", remote.as_deref())
+                .optional("message", message.as_deref())
                 .finish(),
             Write::DeleteHeld { op } => tagged("deleteHeld").text("op", op).finish(),
             Write::PutPage { page, bytes } => tagged("putPage")

@@ -515,6 +515,13 @@ fn writes() -> Vec<Write> {
             op: name(),
             state: vec![4],
             remote: Some(name()),
+            message: None,
+        },
+        Write::RenewHeld {
+            op: name(),
+            state: vec![4],
+            remote: None,
+            message: Some(name()),
         },
         Write::DeleteHeld { op: name() },
         Write::PutPage {

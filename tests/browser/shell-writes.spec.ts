@@ -298,7 +298,7 @@ test('what is held keeps what stands against it, and is renewed with its own tex
     const whose = { user: 'ann', base: 2 }
     const held = { type: 'putHeld', op: 'a.1', notice, ...whose, remote: '{"version":3}' } as const
     const text = { is: 'whole', text: '{"op":"a.1"}' } as const
-    const renewed = { type: 'renewHeld', op: 'a.1', remote: null } as const
+    const renewed = { type: 'renewHeld', op: 'a.1', remote: null, message: null } as const
     const rows: unknown[] = []
     const look = async () => {
       const [[op, row]] = (await m.entriesOf(db, 'tidesync.held')) as [
@@ -312,6 +312,8 @@ test('what is held keeps what stands against it, and is renewed with its own tex
     await look()
     await engine.commit(fence, [{ ...renewed, op: 'gone', state: [0, 1] }], { bytes: [3] })
     await look()
+    await engine.commit(fence, [{ ...renewed, message: 'n', state: [0, 1] }], { bytes: [3] })
+    await look()
     return rows
   })
   const rest = { table: 'outside', lid: 'sa', code: 'conflict', message: 'm', at: 5 }
@@ -320,6 +322,7 @@ test('what is held keeps what stands against it, and is renewed with its own tex
     ['a.1', { ...rest, text, state: [1, 2], remote: '{"version":3}' }],
     ['a.1', { ...rest, text, state: [3] }],
     ['a.1', { ...rest, text, state: [3] }],
+    ['a.1', { ...rest, text, state: [3], message: 'n' }],
   ])
 })
 

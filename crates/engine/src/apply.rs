@@ -481,10 +481,8 @@ impl Taker<'_, '_> {
             .cloned()
             .collect();
         for held in held {
-            self.change.renewed.push(Held {
-                remote: Some(remote.json.clone()),
-                ..held
-            });
+            let remote = Some(remote.json.clone());
+            self.change.renewed.push((Held { remote, ..held }, None));
         }
     }
 

@@ -335,8 +335,8 @@ pub(crate) struct Change {
     pub(crate) dropped: Vec<u64>,
     pub(crate) held: Vec<(Held, HeldNotice, Option<Text>)>,
     pub(crate) released: Vec<String>,
-    /// Held operations against which something newer stands.
-    pub(crate) renewed: Vec<Held>,
+    /// Held operations against which something newer stands, or of which something else is told.
+    pub(crate) renewed: Vec<(Held, Option<String>)>,
     pub(crate) taken: SortedMap<String, Vec<Taken>>,
     pub(crate) heads: SortedMap<String, u64>,
     pub(crate) portions: SortedMap<String, (u64, u32)>,
@@ -495,11 +495,12 @@ impl Change {
         for op in self.released.clone() {
             writes.push(Write::DeleteHeld { op });
         }
-        for held in &self.renewed {
+        for (held, message) in &mut self.renewed {
             writes.push(Write::RenewHeld {
                 op: held.op.clone(),
                 state: held.encode(),
                 remote: held.remote.clone(),
+                message: message.take(),
             });
         }
         for (held, notice, text) in &mut self.held {
@@ -640,7 +641,7 @@ impl Change {
         for op in &self.released {
             database.held.remove(op);
         }
-        for held in self.renewed {
+        for (held, _) in self.renewed {
             database.held.insert(held.op.clone(), held);
         }
         for (held, ..) in self.held {

@@ -669,6 +669,8 @@ pub enum Write {
         state: Vec<u8>,
         /// The server's record, as JSON.
         remote: Option<String>,
+        /// What is told of it from now on; none where that stays.
+        message: Option<String>,
     },
     /// Removes a held operation.
     DeleteHeld {

@@ -977,36 +977,6 @@ fn the_time_of_the_last_sync_does_not_go_back_with_the_clock() {
 }
 
 #[test]
-fn a_record_that_the_apps_database_refuses_holds_up_no_other() {
-    let mut world = World::started(&["files"]);
-    world.disk.refused.push("sb".to_owned());
-    for rid in ["sa", "sb", "sc"] {
-        world
-            .server
-            .change("alice", "files", rid, Some(r#"{"x":1}"#));
-    }
-    world.poke();
-    world.run(1_000);
-    assert!(here(&world, "sa").is_some() && here(&world, "sc").is_some());
-    assert_eq!(here(&world, "sb"), None);
-    assert!(
-        world
-            .lines()
-            .contains(&"Record left out (table files): ConstraintError")
-    );
-    // It is not taken for removed here, and later changes go on as ever.
-    world.put("files", "d", r#"{"x":1}"#);
-    let call = world.backup();
-    world.run(20_000);
-    assert_eq!(world.resolved.get(&call), Some(&true));
-    assert!(there(&world, "sb").is_some() && there(&world, "sd").is_some());
-    world.disk.refused.clear();
-    remote(&mut world, "sb", Some(r#"{"x":2}"#));
-    world.run(1_000);
-    world.assert_synced("alice");
-}
-
-#[test]
 fn a_removed_range_spares_what_others_have_made_since() {
     let mut world = World::started(&["files"]);
     for key in ["a", "b"] {

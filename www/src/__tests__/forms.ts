@@ -196,7 +196,7 @@ const write = tagged<Write, 'type'>('type', {
     text: orNull(operation),
     remote: orNull(text),
   },
-  renewHeld: { op: text, state: bytes, remote: orNull(text) },
+  renewHeld: { op: text, state: bytes, remote: orNull(text), message: orNull(text) },
   deleteHeld: { op: text },
   putPage: { page, bytes },
   consumeLog: { table: text, first: whole, last: whole },

@@ -321,6 +321,8 @@ export type Write =
       readonly op: string
       readonly state: Place
       readonly remote: string | null
+      /** What is told of it from now on; null where that stays. */
+      readonly message: string | null
     }
   | { readonly type: 'deleteHeld'; readonly op: string }
   | { readonly type: 'putPage'; readonly page: PageId; readonly bytes: Place }

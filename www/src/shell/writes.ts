@@ -198,8 +198,13 @@ class Planning {
     return blobs.size > 0 ? { blobs } : {}
   }
 
-  #renewHeld({ op, state, remote }: Extract<Write, { type: 'renewHeld' }>): void {
-    const renewed = { state: cut(this.#bytes, state), ...(remote === null ? {} : { remote }) }
+  #renewHeld(write: Extract<Write, { type: 'renewHeld' }>): void {
+    const { op, state, remote, message } = write
+    const renewed = {
+      state: cut(this.#bytes, state),
+      ...(remote === null ? {} : { remote }),
+      ...(message === null ? {} : { message }),
+    }
     const named = this.#sources.blobs.namedIn(remote === null ? [] : [remote])
     let row: { remote?: string; blobs?: BlobMap } | undefined
     this.#stores.add(HELD_STORE)

@@ -2,7 +2,7 @@
 //! the app says.
 
 use crate::config::{Config, Strategy};
-use crate::database::Database;
+use crate::database::{Change, Database};
 use crate::index::Waiting;
 use crate::interface::{
     Call, Choice, Chosen, Conflict, Effect, LogLevel, PageId, Prepared, PreparedValue, Task,
@@ -31,6 +31,9 @@ pub(super) struct Asked {
     waiting: Vec<(Task, String, Option<String>)>,
     /// The conflicts that it failed to decide; a person can.
     failed: Vec<String>,
+    /// What was decided by itself and broke a rule of the app's database. It is not tried again before
+    /// the server's record changes or the app writes to the table.
+    refused: Vec<Held>,
     /// The conflicts that wait for a pull: the server's record names parents that are not here yet.
     pub(super) postponed: Vec<String>,
 }
@@ -97,7 +100,11 @@ impl Engine {
         let mut due = conflicts.filter_map(|held| {
             let strategy = self.config.strategy(&held.table);
             let choice = match strategy {
-                _ if self.asked.postponed.contains(&held.op) => return None,
+                _ if self.asked.postponed.contains(&held.op)
+                    || self.asked.refused.contains(held) =>
+                {
+                    return None;
+                }
                 Strategy::ClientPriority => Choice::Local,
                 Strategy::ServerPriority => Choice::Remote,
                 Strategy::Custom if self.asked.knows(&held.op) || self.is_captured(held) => {
@@ -230,6 +237,26 @@ impl Engine {
         self.commit(change);
     }
 
+    /// The app's database does not take what was decided, by a rule of its own: the operation stays
+    /// held, and says so.
+    pub(super) fn decision_broke(&mut self, decision: Decision, rule: &str) {
+        let held = self.held(&decision.op);
+        let by_itself = decision.call.is_none();
+        self.refuse_decision(decision);
+        let (Some(held), Some(database)) = (held, &self.database) else {
+            return;
+        };
+        let message = ["the app's database refuses what was decided: ", rule].concat();
+        let mut change = Change::new(database);
+        change.renewed.push((held.clone(), Some(message.clone())));
+        let parts = ["Decision refused (table ", &held.table, "): ", &message];
+        self.log(LogLevel::Warn, parts.concat());
+        if by_itself {
+            self.asked.refused.push(held);
+        }
+        self.commit(change);
+    }
+
     fn ask_app(&mut self, held: &Held, (remote, prepared): (Option<Remote>, &Prepared)) {
         let local = match prepared.values.first() {
             Some(PreparedValue::Wire { end }) => prepared
@@ -296,6 +323,11 @@ fn parents(config: &Config, database: &Database, held: &Held) -> Vec<Reference> 
 }
 
 impl Asked {
+    /// The app has written to a table: what its store refused, it may take now.
+    pub(super) fn captured(&mut self, table: &str) {
+        self.refused.retain(|held| held.table != table);
+    }
+
     fn knows(&self, op: &str) -> bool {
         let mut waiting = self.waiting.iter();
         waiting.any(|(_, of, _)| of == op) || self.failed.iter().any(|of| of == op)

@@ -453,25 +453,21 @@ impl Engine {
     }
 
     /// The app's database did not take a record, by a rule of its own (a unique index, say), or this
-    /// browser cannot make its value: the others are taken over one by one, and that one is left out
-    /// and told of. False where the failure is another.
-    pub(super) fn take_apart(&mut self, step: &Step, error: &StorageError) -> bool {
-        let StorageError::Other { name } = error else {
+    /// browser cannot make its value. What was decided so is refused; of what is taken over, the
+    /// others go one by one, and that one is left out and told of. False where the failure is another.
+    pub(super) fn take_apart(&mut self, step: &mut Step, error: &StorageError) -> bool {
+        let (Some(rule), Step::Commit(change)) = (rule_of(error), step) else {
             return false;
         };
-        let is_rule = matches!(
-            name.as_str(),
-            "ConstraintError"
-                | "DataError"
-                | "DataCloneError"
-                | "HostFailed"
-                | "unsupported-type"
-                | "bad-value"
-                | "blob-missing"
-        );
-        let takes_over = matches!(step, Step::Commit(change) if change.takes_over);
-        let page = self.run.as_mut().and_then(|run| run.page.as_mut());
-        let Some(page) = page.filter(|_| is_rule && takes_over) else {
+        if let Some(decision) = change.decided.take() {
+            self.decision_broke(decision, rule);
+            return true;
+        }
+        change.takes_over && self.leave_out(rule)
+    }
+
+    fn leave_out(&mut self, rule: &str) -> bool {
+        let Some(page) = self.run.as_mut().and_then(|run| run.page.as_mut()) else {
             return false;
         };
         if page.settling.is_some() {
@@ -479,7 +475,7 @@ impl Engine {
             page.changes.clear();
         } else if page.apart || page.changes.len() == 1 {
             let left_out = page.changes.remove(0);
-            let parts = ["Record left out (table ", &left_out.table, "): ", name];
+            let parts = ["Record left out (table ", &left_out.table, "): ", rule];
             self.log(LogLevel::Error, parts.concat());
         } else if page.changes.is_empty() {
             return false;
@@ -498,6 +494,24 @@ impl Engine {
             run.must_stage = run.page.is_some();
         }
     }
+}
+
+/// The rule that a record broke; none where it was the database that failed.
+fn rule_of(error: &StorageError) -> Option<&str> {
+    let StorageError::Other { name } = error else {
+        return None;
+    };
+    let is_rule = matches!(
+        name.as_str(),
+        "ConstraintError"
+            | "DataError"
+            | "DataCloneError"
+            | "HostFailed"
+            | "unsupported-type"
+            | "bad-value"
+            | "blob-missing"
+    );
+    is_rule.then_some(name)
 }
 
 /// Whether a record is not known to be here already, as one's own changes are.

@@ -20,11 +20,11 @@ impl Engine {
         task: Task,
         outcome: Result<T, StorageError>,
     ) -> Option<(Step, T)> {
-        let step = self.take_step(task)?;
+        let mut step = self.take_step(task)?;
         match outcome {
             Ok(found) => Some((step, found)),
             Err(error) => {
-                if self.take_apart(&step, &error) {
+                if self.take_apart(&mut step, &error) {
                     return None;
                 }
                 self.retry_step(step);

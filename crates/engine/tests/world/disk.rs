@@ -608,8 +608,14 @@ impl Disk {
                     logged.user = user.clone();
                 }
             }
-            Write::RenewHeld { op, state, .. } => {
-                self.held.get_mut(&op).expect("a held operation").0 = state;
+            Write::RenewHeld {
+                op, state, message, ..
+            } => {
+                let held = self.held.get_mut(&op).expect("a held operation");
+                held.0 = state;
+                if let Some(message) = message {
+                    held.1.message = message;
+                }
             }
             Write::PutRecord { table, lid, value } => {
                 let value = match value {

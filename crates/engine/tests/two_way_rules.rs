@@ -1,0 +1,167 @@
+//! What the app's database refuses by a rule of its own holds up nothing else.
+
+mod world;
+
+use tidesync_engine::interface::{Call, Choice, Chosen, Input};
+use tidesync_engine::{Config, Strategy, TableConfig};
+use world::World;
+use world::disk::Disk;
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+fn resolving(conflict: Strategy) -> World {
+    let table = TableConfig {
+        conflict,
+        ..TableConfig::default()
+    };
+    let config = Config {
+        tables: vec![("files".to_owned(), table)],
+        ..Config::default()
+    };
+    let mut world = World::with(config, Disk::new(&["files"]));
+    world.start();
+    world.run(70_000);
+    world
+}
+
+fn here(world: &World, rid: &str) -> Option<String> {
+    let values = world.disk.values("files");
+    let found = values.into_iter().find(|(name, _)| name == rid);
+    found.map(|(_, value)| value)
+}
+
+fn there(world: &World, rid: &str) -> Option<String> {
+    let values = world.server.values("alice", "files");
+    let found = values.into_iter().find(|(name, _)| name == rid);
+    found.map(|(_, value)| value)
+}
+
+fn remote(world: &mut World, rid: &str, value: Option<&str>) {
+    world.server.change("alice", "files", rid, value);
+    world.poke();
+}
+
+#[test]
+fn a_record_that_the_apps_database_refuses_holds_up_no_other() {
+    let mut world = World::started(&["files"]);
+    world.disk.refused.push("sb".to_owned());
+    for rid in ["sa", "sb", "sc"] {
+        world
+            .server
+            .change("alice", "files", rid, Some(r#"{"x":1}"#));
+    }
+    world.poke();
+    world.run(1_000);
+    assert!(here(&world, "sa").is_some() && here(&world, "sc").is_some());
+    assert_eq!(here(&world, "sb"), None);
+    assert!(
+        world
+            .lines()
+            .contains(&"Record left out (table files): ConstraintError")
+    );
+    // It is not taken for removed here, and later changes go on as ever.
+    world.put("files", "d", r#"{"x":1}"#);
+    let call = world.backup();
+    world.run(20_000);
+    assert_eq!(world.resolved.get(&call), Some(&true));
+    assert!(there(&world, "sb").is_some() && there(&world, "sd").is_some());
+    world.disk.refused.clear();
+    remote(&mut world, "sb", Some(r#"{"x":2}"#));
+    world.run(1_000);
+    world.assert_synced("alice");
+}
+
+/// A conflict whose decision the app's database refuses, while another record waits.
+fn conflict_that_is_refused(conflict: Strategy) -> World {
+    let mut world = resolving(conflict);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.disk.refused.push("sa".to_owned());
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(20_000);
+    world
+}
+
+/// The decision of the only conflict was refused, and everything else goes on.
+fn assert_refused(world: &mut World, storages: usize) {
+    let line = "Decision refused (table files): \
+                the app's database refuses what was decided: ConstraintError";
+    let lines = world.lines();
+    assert_eq!(lines.iter().filter(|it| **it == line).count(), storages);
+    let (_, notice, _) = world.disk.held.values().next().expect("held");
+    assert!(notice.message.contains("ConstraintError"), "{notice:?}");
+    let call = world.force();
+    world.run(30_000);
+    assert_eq!(world.resolved.get(&call), Some(&true));
+    let status = world.status();
+    assert_eq!((status.held, status.conflicts, status.pending), (1, 1, 0));
+    assert!(status.last_error.is_none(), "{status:?}");
+    assert_eq!(here(world, "sa").as_deref(), Some(r#"{"x":2}"#));
+}
+
+#[test]
+fn a_servers_record_that_the_apps_database_refuses_holds_up_nothing() {
+    let mut world = conflict_that_is_refused(Strategy::ServerPriority);
+    assert_refused(&mut world, 1);
+    // What stands in the way goes: the decision is carried out.
+    world.disk.refused.clear();
+    world.put("files", "b", r#"{"x":1}"#);
+    world.run(30_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":5}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_chosen_value_that_the_apps_database_refuses_holds_up_nothing() {
+    let mut world = conflict_that_is_refused(Strategy::Custom);
+    let chosen = |value: &str| {
+        Ok(Chosen {
+            value: Some(value.to_owned()),
+        })
+    };
+    let (task, _) = world.asked.pop().expect("a question");
+    world.input(Input::ResolverAnswered {
+        task,
+        outcome: chosen(r#"{"x":7}"#),
+    });
+    world.run(20_000);
+    assert_refused(&mut world, 1);
+    assert!(world.asked.is_empty(), "asked again and again");
+    // The server's record changes: it is another question.
+    world.disk.refused.clear();
+    remote(&mut world, "sa", Some(r#"{"x":6}"#));
+    world.run(20_000);
+    let (task, _) = world.asked.pop().expect("a question");
+    world.input(Input::ResolverAnswered {
+        task,
+        outcome: chosen(r#"{"x":8}"#),
+    });
+    world.run(20_000);
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":8}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_person_is_told_that_the_apps_database_refuses_what_was_chosen() {
+    let mut world = conflict_that_is_refused(Strategy::Manual);
+    let op = world.disk.held.keys().next().expect("held").clone();
+    let settle = |world: &mut World, call| {
+        world.input(Input::SettleHeld {
+            call: Call(call),
+            op: op.clone(),
+            choice: Choice::Remote,
+        });
+        world.run(20_000);
+        world.resolved.get(&call).copied()
+    };
+    assert_eq!(settle(&mut world, 901), Some(false));
+    assert_eq!(settle(&mut world, 902), Some(false));
+    assert_refused(&mut world, 2);
+    world.disk.refused.clear();
+    assert_eq!(settle(&mut world, 903), Some(true));
+    world.assert_synced("alice");
+}
