@@ -10,4 +10,4 @@
 mod codec;
 mod session;
 
-pub use session::{Session, on_panic};
+pub use session::{PanicListener, Session, on_panic};

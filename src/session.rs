@@ -1,16 +1,21 @@
 //! An engine that TypeScript drives.
 
-use std::{cell::RefCell, panic};
+use std::panic;
 
-use js_sys::Function;
 use tidesync_engine::{Config, Engine, RecordState, interface::Now};
 use tidesync_protocol::json::ObjectWriter;
-use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsError, prelude::wasm_bindgen};
 
 use crate::codec::{Effects, read_input, read_names};
 
-thread_local! {
-    static ON_PANIC: RefCell<Option<Function>> = const { RefCell::new(None) };
+#[wasm_bindgen]
+extern "C" {
+    /// What is told of a panic.
+    #[wasm_bindgen(typescript_type = "(place: string) => void")]
+    pub type PanicListener;
+
+    #[wasm_bindgen(method)]
+    fn call(this: &PanicListener, receiver: &PanicListener, place: &str);
 }
 
 /// Sets what is called when the engine panics, with the place in the source: the instance and all
@@ -18,14 +23,10 @@ thread_local! {
 ///
 /// The place and nothing of what was there: a panic's message might quote user data.
 #[wasm_bindgen(js_name = onPanic)]
-pub fn on_panic(callback: Function) {
-    ON_PANIC.set(Some(callback));
-    panic::set_hook(Box::new(|info| {
+pub fn on_panic(listener: PanicListener) {
+    panic::set_hook(Box::new(move |info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        if let Some(callback) = ON_PANIC.take() {
-            // Nothing is left to do if the callback throws: the instance ends here.
-            let _ = callback.call1(&JsValue::NULL, &place.into());
-        }
+        listener.call(&listener, &place);
     }));
 }
 

@@ -132,7 +132,7 @@ fn a_panic_tells_its_place_and_nothing_else() {
             told.push(&place);
         }
     });
-    on_panic(tell.as_ref().unchecked_ref::<Function>().clone());
+    on_panic(tell.as_ref().clone().unchecked_into());
     let panics = Closure::<dyn FnMut()>::new(|| panic!("secret"));
     let attempt = Function::new_with_args(
         "panics",
