@@ -196,8 +196,9 @@ impl Effects {
                 .optional("message", message.as_deref())
                 .finish(),
             Write::DeleteHeld { op } => tagged("deleteHeld").text("op", op).finish(),
-            Write::PutPage { page, bytes } => tagged("putPage")
+            Write::PutPage { page, whole, bytes } => tagged("putPage")
                 .json("page", &page_id(page))
+                .flag("whole", *whole)
                 .json("bytes", &self.beside(bytes))
                 .finish(),
             Write::ConsumeLog { table, first, last } => tagged("consumeLog")

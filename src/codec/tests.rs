@@ -526,6 +526,7 @@ fn writes() -> Vec<Write> {
         Write::DeleteHeld { op: name() },
         Write::PutPage {
             page: page(),
+            whole: true,
             bytes: vec![5; 300],
         },
         Write::ConsumeLog {

@@ -22,7 +22,13 @@ test('values and records are given as their wire forms, with pages of the shadow
     const engine = new m.PlayedEngine('app')
     const fence = await engine.load()
     const page = { table: 'outside', bucket: 3 }
-    await engine.commit(fence, [{ type: 'putPage', page, bytes: [1, 2] }], { bytes: [7, 8, 9] })
+    const putPage = (whole: boolean, bytes: number[]) =>
+      engine.commit(fence, [{ type: 'putPage', page, whole, bytes: [1, bytes.length] }], {
+        bytes: [0, ...bytes],
+      })
+    await putPage(false, [1])
+    await putPage(true, [8, 9])
+    for (let part = 10; part < 22; part += 1) await putPage(false, [part])
     const log = await engine.ask({
       type: 'readLog',
       after: [{ table: 'outside', row: 0 }],
@@ -63,7 +69,7 @@ test('values and records are given as their wire forms, with pages of the shadow
   })
   expect(found).toEqual({
     texts: ['"é"', 'large', 'gone', '{"at":["~date",5],"meta":{}}', 'gone', 'gone'],
-    pages: [[8, 9], []],
+    pages: [[8, 9, ...Array.from({ length: 12 }, (_, at) => at + 10)], []],
   })
 })
 

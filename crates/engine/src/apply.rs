@@ -13,7 +13,7 @@ use crate::interface::{
 use crate::overlay::{self, Before, Outcome, Replaced, overlay};
 use crate::references;
 use crate::remote::Remote;
-use crate::shadow::{ABSENT, Entry, Field, Names, WHOLE};
+use crate::shadow::{ABSENT, Entry, Field, Names, Page, WHOLE};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::Held;
 
@@ -338,7 +338,9 @@ impl Taker<'_, '_> {
     ) -> bool {
         let (table, database) = (&remote.table, self.database);
         let mut pending = self.is_pending(table, lid);
-        let page = self.change.page_mut(database, database.page_id(table, lid));
+        let none = Page::default();
+        let page = database.page_id(table, lid);
+        let page = self.change.page(database, &page, lid).unwrap_or(&none);
         let owner = database.meta.owner.unwrap_or(0);
         let known = page.get(lid).filter(|entry| entry.owner == owner).cloned();
         let compares = known
@@ -541,7 +543,7 @@ impl Taker<'_, '_> {
             generation: database.meta.generation,
         };
         let page = database.page_id(&remote.table, lid);
-        let page = self.change.page_mut(database, page);
+        let page = self.change.page_mut(database, page, lid);
         if known.is_none() {
             page.remove(lid);
         }

@@ -76,6 +76,11 @@ impl<'a> Reader<'a> {
         u32::try_from(self.number()?).ok()
     }
 
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// A count of things that take at least one byte each.
     pub(crate) fn count(&mut self) -> Option<usize> {
         usize::try_from(self.number()?)

@@ -8,7 +8,7 @@ use crate::index::{self, Id, Index};
 use crate::interface::{HeldNotice, LogRow, Now, PageId, RowUser, Table, TableRow, Text, Write};
 use crate::meta::{Counts, Meta, ScanMark};
 use crate::resolve::Decision;
-use crate::shadow::{self, Entry, Names, Page};
+use crate::shadow::{self, Entry, Names, Page, Stored};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::{Batch, Held};
 
@@ -24,11 +24,16 @@ fn aliases_of(table: &str) -> String {
     ["\u{1}", table].concat()
 }
 
-/// A page with its size as it is stored.
+/// What a change makes of a page.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Cached {
-    pub(crate) page: Page,
-    pub(crate) bytes: u64,
+pub(crate) struct Changed {
+    /// Entries that take the place of those that are there, or the whole page.
+    page: Page,
+    whole: bool,
+    /// The part as it is stored.
+    bytes: Vec<u8>,
+    /// How many bytes the page has with it, once that was counted.
+    size: Option<u64>,
 }
 
 /// What the engine knows of the database.
@@ -50,7 +55,7 @@ pub(crate) struct Database {
     pub(crate) heads: SortedMap<String, u64>,
     /// Rows that remove ranges and are staged in portions: the row, and the bucket to go on with.
     pub(crate) portions: SortedMap<String, (u64, u32)>,
-    pages: SortedMap<PageId, Cached>,
+    pages: SortedMap<PageId, Stored>,
     next_batch: u64,
     hasher: SipHasher24,
 }
@@ -301,27 +306,21 @@ impl Database {
             let Some(page) = Page::decode(bytes) else {
                 return false;
             };
-            self.pages.insert(
-                id,
-                Cached {
-                    page,
-                    bytes: bytes.len() as u64,
-                },
-            );
+            self.pages.insert(id, page);
         }
         true
     }
 
     /// Drops pages that no step needs now, when there are many.
     pub(crate) fn trim_pages(&mut self) {
-        if self.pages.values().map(|cached| cached.bytes).sum::<u64>() > CACHE_BYTES_MAX {
+        if self.pages.values().map(|stored| stored.bytes).sum::<u64>() > CACHE_BYTES_MAX {
             self.pages.clear();
         }
     }
 
     /// A page, where it is in memory.
     pub(crate) fn page(&self, id: &PageId) -> Option<&Page> {
-        self.pages.get(id).map(|cached| &cached.page)
+        self.pages.get(id).map(|stored| &stored.page)
     }
 }
 
@@ -329,7 +328,7 @@ impl Database {
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) meta: Meta,
-    pub(crate) pages: SortedMap<PageId, Cached>,
+    pub(crate) pages: SortedMap<PageId, Changed>,
     /// Batches that are stored, new ones first, each with its texts.
     pub(crate) batches: Vec<(Batch, Vec<Text>)>,
     pub(crate) dropped: Vec<u64>,
@@ -403,23 +402,30 @@ impl Change {
             && self.meta == database.meta
     }
 
-    /// The page that has a record, as this change leaves it.
-    pub(crate) fn page<'a>(&'a self, database: &'a Database, id: &PageId) -> Option<&'a Page> {
-        self.pages
-            .get(id)
-            .map(|cached| &cached.page)
-            .or_else(|| database.page(id))
+    /// The page that has a record, as far as this change leaves the record: its entry is as it will be.
+    pub(crate) fn page<'a>(
+        &'a self,
+        database: &'a Database,
+        id: &PageId,
+        lid: &str,
+    ) -> Option<&'a Page> {
+        let changed = self.pages.get(id).map(|changed| &changed.page);
+        let changed = changed.filter(|page| page.get(lid).is_some());
+        changed.or_else(|| database.page(id))
     }
 
-    /// The page that has a record, to be changed.
-    pub(crate) fn page_mut(&mut self, database: &Database, id: PageId) -> &mut Page {
-        let is_known = self.pages.contains_key(&id) || database.pages.contains_key(&id);
+    /// The page that has a record, for that record to be changed.
+    pub(crate) fn page_mut(&mut self, database: &Database, id: PageId, lid: &str) -> &mut Page {
+        let known = database.page(&id);
         assert!(
-            is_known || id.bucket >= database.buckets(&id.table),
+            known.is_some() || id.bucket >= database.buckets(&id.table),
             "a page is in memory before it is changed"
         );
-        let stored = || database.pages.get(&id).cloned().unwrap_or_default();
-        &mut self.pages.get_or_insert_with(id.clone(), stored).page
+        let page = &mut self.pages.get_or_default(id).page;
+        if let Some(known) = known {
+            page.borrow(lid, known);
+        }
+        page
     }
 
     /// Releases what is held of a record: a later operation of it takes its place.
@@ -436,7 +442,8 @@ impl Change {
     /// Notes what a record of the server's is called here. The page is in memory.
     pub(crate) fn set_alias(&mut self, database: &Database, table: &str, rid: &str, lid: &str) {
         let page = database.alias_page(table, rid);
-        let known = self.page(database, &page).and_then(|page| page.get(rid));
+        let known = self.page(database, &page, rid);
+        let known = known.and_then(|page| page.get(rid));
         if known.is_some_and(|known| known.rid.as_deref() == Some(lid)) {
             return;
         }
@@ -444,13 +451,13 @@ impl Change {
             rid: Some(lid.to_owned()),
             ..Entry::default()
         };
-        self.page_mut(database, page)
+        self.page_mut(database, page, rid)
             .put(rid, entry, &Names::default());
     }
 
     /// Gives a record that is not here yet its id, so that it gets no other. The page is in memory.
     pub(crate) fn name(&mut self, database: &Database, table: &str, lid: &str, rid: &str) {
-        let page = self.page_mut(database, database.page_id(table, lid));
+        let page = self.page_mut(database, database.page_id(table, lid), lid);
         if page.get(lid).is_some() {
             return;
         }
@@ -561,28 +568,60 @@ impl Change {
     }
 
     fn store_pages(&mut self, database: &Database, writes: &mut Vec<Write>) {
-        let tables: SortedSet<String> = self.pages.keys().map(|page| page.table.clone()).collect();
-        let mut stored = SortedMap::default();
-        for id in self.pages.keys().cloned().collect::<Vec<_>>() {
-            self.store_page(id, &mut stored);
+        let changed = self.pages.iter().filter(|(_, it)| !it.page.is_empty());
+        let ids: Vec<PageId> = changed.map(|(id, _)| id.clone()).collect();
+        let tables: SortedSet<String> = ids.iter().map(|page| page.table.clone()).collect();
+        for id in ids {
+            if database.pages.get(&id).is_none_or(Stored::is_scattered) {
+                self.make_whole(database, &id);
+            }
+            self.encode(database, &id);
         }
         for table in tables {
             for _ in 0..SPLITS_MAX {
-                if !self.split(database, &table, &mut stored) {
+                if !self.split(database, &table) {
                     break;
                 }
             }
         }
-        let put = |(page, bytes)| Write::PutPage { page, bytes };
-        writes.extend(stored.into_iter().map(put));
+        for (page, changed) in self.pages.iter_mut().filter(|(_, it)| it.size.is_some()) {
+            writes.push(Write::PutPage {
+                page: page.clone(),
+                whole: changed.whole,
+                bytes: std::mem::take(&mut changed.bytes),
+            });
+        }
     }
 
-    fn split(
-        &mut self,
-        database: &Database,
-        table: &str,
-        stored: &mut SortedMap<PageId, Vec<u8>>,
-    ) -> bool {
+    /// Takes over what the page has besides.
+    fn make_whole(&mut self, database: &Database, id: &PageId) {
+        let changed = self.pages.get_or_default(id.clone());
+        if !std::mem::replace(&mut changed.whole, true) {
+            let mut page = database.page(id).cloned().unwrap_or_default();
+            page.merge(std::mem::take(&mut changed.page));
+            changed.page = page;
+        }
+    }
+
+    /// Encodes a page, and counts its bytes.
+    fn encode(&mut self, database: &Database, id: &PageId) {
+        let changed = self.pages.get_or_default(id.clone());
+        let meta = self.meta.tables.get_or_default(id.table.clone());
+        let stored = database.pages.get(id).map_or(0, |page| page.bytes);
+        let before = changed.size.unwrap_or(stored);
+        changed.bytes = changed.page.encode(changed.whole);
+        let written = changed.bytes.len() as u64;
+        let size = if changed.whole {
+            written
+        } else {
+            stored + written
+        };
+        changed.size = Some(size);
+        meta.buckets = meta.buckets.max(1);
+        meta.bytes = (meta.bytes + size).saturating_sub(before);
+    }
+
+    fn split(&mut self, database: &Database, table: &str) -> bool {
         let meta = self.meta.tables.get_or_default(table.to_owned());
         let buckets = meta.buckets;
         let from = PageId {
@@ -593,33 +632,23 @@ impl Change {
         if !shadow::is_crowded(meta.bytes, buckets) || !known {
             return false;
         }
-        let page = self.page_mut(database, from.clone());
+        self.make_whole(database, &from);
+        let page = &mut self.pages.get_or_default(from.clone()).page;
         let moves = |lid: &str| shadow::bucket(database.hash(lid), buckets + 1) == buckets;
-        let other = Cached {
+        let other = Changed {
             page: page.split(moves),
-            bytes: 0,
+            whole: true,
+            ..Changed::default()
         };
         let to = PageId {
             table: table.to_owned(),
             bucket: buckets,
         };
         self.pages.insert(to.clone(), other);
-        self.store_page(from, stored);
-        self.store_page(to, stored);
+        self.encode(database, &from);
+        self.encode(database, &to);
         self.meta.tables.get_or_default(table.to_owned()).buckets = buckets + 1;
         true
-    }
-
-    fn store_page(&mut self, id: PageId, stored: &mut SortedMap<PageId, Vec<u8>>) {
-        let Some(cached) = self.pages.get_mut(&id) else {
-            return;
-        };
-        let bytes = cached.page.encode();
-        let meta = self.meta.tables.get_or_default(id.table.clone());
-        meta.buckets = meta.buckets.max(1);
-        meta.bytes = (meta.bytes + bytes.len() as u64).saturating_sub(cached.bytes);
-        cached.bytes = bytes.len() as u64;
-        stored.insert(id, bytes);
     }
 
     /// The transaction is durable: memory follows.
@@ -660,7 +689,11 @@ impl Change {
         for (table, lid) in self.appended {
             database.hint(&table, &[lid], true);
         }
-        database.pages.extend(self.pages);
+        for (id, changed) in self.pages {
+            let Some(size) = changed.size else { continue };
+            let page = database.pages.get_or_default(id);
+            page.add(changed.page, changed.whole, size);
+        }
         database.heads.extend(self.heads);
         database.portions.extend(self.portions);
         database.meta = self.meta;

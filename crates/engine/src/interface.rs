@@ -578,7 +578,7 @@ pub struct Prepared {
     pub bytes: Vec<u8>,
     /// For each slot, then for each record, what became of it.
     pub values: Vec<PreparedValue>,
-    /// The pages; empty where there is none yet.
+    /// The pages, each with its parts one after the other; empty where there is none yet.
     #[serde(with = "hex_pages")]
     pub pages: Vec<Vec<u8>>,
 }
@@ -677,10 +677,12 @@ pub enum Write {
         /// The operation.
         op: String,
     },
-    /// Stores a page of the shadow.
+    /// Stores a part of a page of the shadow behind the page's other parts.
     PutPage {
         /// The page.
         page: PageId,
+        /// Whether it takes the place of all other parts.
+        whole: bool,
         /// Its content.
         #[serde(with = "hex_bytes")]
         bytes: Vec<u8>,

@@ -195,8 +195,9 @@ fn confirm(
     change.release(database, batch.owner, &op.table, &op.lid);
     let generation = change.meta.generation;
     let id = database.page_id(&op.table, &op.lid);
-    let page = change.page_mut(database, id);
-    let before = page.get(&op.lid).filter(|entry| entry.owner == batch.owner);
+    let page = change.page(database, &id, &op.lid);
+    let before = page.and_then(|page| page.get(&op.lid));
+    let before = before.filter(|entry| entry.owner == batch.owner);
     let known = before.map_or(0, |entry| entry.version);
     // A backend without versions still has the record.
     let version = version.unwrap_or(known + 1).max(1);
@@ -204,7 +205,9 @@ fn confirm(
         // A pull has brought it already.
         return;
     }
-    if op.patch && before.is_some() {
+    let patches = op.patch && before.is_some();
+    let page = change.page_mut(database, id, &op.lid);
+    if patches {
         page.patch(&op.lid, &op.fields, &op.unset, &batch.names);
         if let Some(entry) = page.get_mut(&op.lid) {
             entry.version = version;
@@ -228,7 +231,7 @@ fn confirm(
 /// another. The record itself follows.
 fn note_own(change: &mut Change, database: &Database, batch: &Batch, op: &StagedOp) {
     let id = database.page_id(&op.table, &op.lid);
-    let page = change.page_mut(database, id);
+    let page = change.page_mut(database, id, &op.lid);
     let known = page.get(&op.lid).filter(|entry| entry.owner == batch.owner);
     let known = known.cloned().unwrap_or_else(|| Entry {
         rid: op.rid.clone(),
@@ -253,7 +256,7 @@ fn send_whole(change: &mut Change, database: &Database, batch: &Batch, op: &Stag
     let id = database.page_id(&op.table, &op.lid);
     if op.is_empty() {
         change.release(database, batch.owner, &op.table, &op.lid);
-        if let Some(entry) = change.page_mut(database, id).get_mut(&op.lid) {
+        if let Some(entry) = change.page_mut(database, id, &op.lid).get_mut(&op.lid) {
             entry.deleted = true;
             entry.fields.clear();
             entry.stale.clear();
@@ -269,7 +272,7 @@ fn send_whole(change: &mut Change, database: &Database, batch: &Batch, op: &Stag
         }
         return;
     }
-    if let Some(entry) = change.page_mut(database, id).get_mut(&op.lid) {
+    if let Some(entry) = change.page_mut(database, id, &op.lid).get_mut(&op.lid) {
         entry.version = 0;
         entry.deleted = false;
         entry.fields.clear();

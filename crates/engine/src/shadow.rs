@@ -3,6 +3,9 @@
 //! A table's pages are the buckets of a linear hash table: with `n` buckets, a record's bucket is
 //! its hash modulo the next power of two, or modulo half of it where that bucket does not exist
 //! yet. Growing by one bucket splits exactly one page, so that growing never touches the rest.
+//!
+//! A page is stored in parts: what changes is put behind what is there, so that a change writes as
+//! much as it changes. Now and then a page is stored whole again, in place of its parts.
 
 use tidesync_protocol::sort;
 
@@ -13,7 +16,13 @@ use crate::sorted::SortedMap;
 /// differ by a factor of two at most, stay at about 32 KiB.
 const AVERAGE_BYTES_MAX: u64 = 22 * 1024;
 
-const VERSION: u64 = 1;
+/// A page is stored whole again when the parts behind cost more than this.
+const PARTS_COST_MAX: u64 = AVERAGE_BYTES_MAX;
+
+/// What a part costs those who read it, in bytes, besides its own.
+const PART_COST: u64 = 512;
+
+const VERSION: u64 = 2;
 
 /// A field's place among its page's or batch's names, and the hash of its value.
 pub(crate) type Field = (u32, u64);
@@ -138,6 +147,10 @@ impl Page {
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&String, &Entry)> {
         self.entries.iter()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Stores an entry whose fields are places in `names`.
@@ -287,9 +300,25 @@ impl Page {
         alive.is_some_and(|entry| self.names.resolve(&entry.fields) == names.resolve(fields))
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// Puts the entries of a part in place of those that are here.
+    pub(crate) fn merge(&mut self, part: Self) {
+        for (lid, entry) in part.entries {
+            self.put(&lid, entry, &part.names);
+        }
+    }
+
+    /// Takes an entry over from another page, unless there is one.
+    pub(crate) fn borrow(&mut self, lid: &str, from: &Self) {
+        if let (None, Some(entry)) = (self.get(lid), from.get(lid)) {
+            self.put(lid, entry.clone(), &from.names);
+        }
+    }
+
+    /// The part that has all of this: behind others, or `whole`, in place of them.
+    pub(crate) fn encode(&self, whole: bool) -> Vec<u8> {
         let mut names = Names::default();
         let mut body = Writer::default();
+        body.count(self.entries.len());
         for (lid, entry) in self.entries.iter() {
             body.text(lid);
             let flags = [entry.deleted, entry.rid.is_some(), !entry.stale.is_empty()];
@@ -311,23 +340,36 @@ impl Page {
         }
         let mut to = Writer::default();
         to.number(VERSION);
+        to.flags(&[whole]);
         names.write(&mut to);
         to.append(&body.finish());
         to.finish()
     }
 
-    /// None where the bytes are not a page. No bytes are an empty page.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut page = Self::default();
+    /// Reads the parts of a page, one after the other; none where the bytes are not such.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Stored> {
+        let mut stored = Stored::default();
         let mut from = Reader::new(bytes);
-        if from.is_at_end() {
-            return Some(page);
-        }
-        if from.number()? != VERSION {
-            return None;
-        }
-        page.names = Names::read(&mut from)?;
         while !from.is_at_end() {
+            let left = from.left();
+            if from.number()? != VERSION {
+                return None;
+            }
+            let whole = from.number()? == 1;
+            let part = Self::read(&mut from)?;
+            // Parts before a whole one count for nothing.
+            let before = if whole { 0 } else { stored.bytes };
+            stored.add(part, whole, before + (left - from.left()) as u64);
+        }
+        Some(stored)
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let mut page = Self {
+            names: Names::read(from)?,
+            ..Self::default()
+        };
+        for _ in 0..from.count()? {
             let lid = from.text()?;
             let flags = from.number()?;
             let entry = Entry {
@@ -340,9 +382,9 @@ impl Page {
                 version: from.number()?,
                 owner: from.small()?,
                 generation: from.small()?,
-                fields: read_fields(&mut from)?,
+                fields: read_fields(from)?,
                 stale: if flags & 4 != 0 {
-                    read_fields(&mut from)?
+                    read_fields(from)?
                 } else {
                     Vec::new()
                 },
@@ -361,6 +403,34 @@ impl Page {
             page.put(&lid, entry, &whole.names);
         }
         other
+    }
+}
+
+/// A page as it is stored: in parts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stored {
+    pub(crate) page: Page,
+    /// The bytes of all parts.
+    pub(crate) bytes: u64,
+    /// What the parts behind the whole one cost.
+    cost: u64,
+}
+
+impl Stored {
+    /// Adds the next part; with it, the page has so many bytes.
+    pub(crate) fn add(&mut self, part: Page, whole: bool, bytes: u64) {
+        if whole {
+            (self.page, self.cost) = (part, 0);
+        } else {
+            self.page.merge(part);
+            self.cost += bytes.saturating_sub(self.bytes) + PART_COST;
+        }
+        self.bytes = bytes;
+    }
+
+    /// Whether what comes next is better stored with all the rest.
+    pub(crate) fn is_scattered(&self) -> bool {
+        self.cost > PARTS_COST_MAX
     }
 }
 

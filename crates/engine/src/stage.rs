@@ -385,7 +385,8 @@ impl<'a, 'b> Writer<'a, 'b> {
 
     fn entry(&self, table: &str, lid: &str) -> Option<Entry> {
         let page = self.database.page_id(table, lid);
-        self.change.page(self.database, &page)?.get(lid).cloned()
+        let page = self.change.page(self.database, &page, lid)?;
+        page.get(lid).cloned()
     }
 
     /// Whether what a put by reference would send may be another user's value.
@@ -549,17 +550,19 @@ impl<'a, 'b> Writer<'a, 'b> {
     /// What the value changes in a record of the owner's that the server has.
     fn diff(&mut self, table: &str, lid: &str, fields: &[ValueField<'_>]) -> Option<Diff> {
         let id = self.database.page_id(table, lid);
-        let page = self.change.page(self.database, &id)?;
+        let page = self.change.page(self.database, &id, lid)?;
         page.get(lid).filter(|entry| entry.owner == self.owner)?;
         let mut diff = page.diff(lid, fields)?;
         let config = self.makers.config.table(table);
         if diff.echo && config.is_some_and(|table| table.stale_fields == StaleFields::AsWritten) {
-            self.change.page_mut(self.database, id).forget_stale(lid);
+            let page = self.change.page_mut(self.database, id, lid);
+            page.forget_stale(lid);
             return self.diff(table, lid, fields);
         }
         if !diff.seen.is_empty() {
             let seen = std::mem::take(&mut diff.seen);
-            self.change.page_mut(self.database, id).see(lid, &seen);
+            let page = self.change.page_mut(self.database, id, lid);
+            page.see(lid, &seen);
         }
         Some(diff)
     }
@@ -634,7 +637,7 @@ impl<'a, 'b> Writer<'a, 'b> {
     /// Whether the server is known to have exactly this.
     fn agrees(&self, table: &str, lid: &str, fields: &[Field]) -> bool {
         let page = self.database.page_id(table, lid);
-        let page = self.change.page(self.database, &page);
+        let page = self.change.page(self.database, &page, lid);
         page.is_some_and(|page| page.agrees(lid, fields, &self.names))
     }
 
@@ -658,7 +661,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         };
         let page = self.database.page_id(table, lid);
         self.change
-            .page_mut(self.database, page)
+            .page_mut(self.database, page, lid)
             .put(lid, entry, &self.names);
         self.change.set_alias(self.database, table, &rid, lid);
         (Some(rid), 0)

@@ -198,7 +198,7 @@ const write = tagged<Write, 'type'>('type', {
   },
   renewHeld: { op: text, state: bytes, remote: orNull(text), message: orNull(text) },
   deleteHeld: { op: text },
-  putPage: { page, bytes },
+  putPage: { page, whole: flag, bytes },
   consumeLog: { table: text, first: whole, last: whole },
   putRecord: {
     ...record,

@@ -7,12 +7,14 @@ export class Beside {
   readonly #parts: Uint8Array[] = []
   #length = 0
 
-  /** Adds bytes and gives their place. */
-  add(bytes: Uint8Array): Place {
-    const place: Place = [this.#length, bytes.length]
-    this.#parts.push(bytes)
-    this.#length += bytes.length
-    return place
+  /** Adds bytes, one behind the other, and gives their place. */
+  add(...parts: readonly Uint8Array[]): Place {
+    const start = this.#length
+    for (const part of parts) {
+      this.#parts.push(part)
+      this.#length += part.length
+    }
+    return [start, this.#length - start]
   }
 
   /** All of them. */

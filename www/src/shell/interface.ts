@@ -325,7 +325,7 @@ export type Write =
       readonly message: string | null
     }
   | { readonly type: 'deleteHeld'; readonly op: string }
-  | { readonly type: 'putPage'; readonly page: PageId; readonly bytes: Place }
+  | PutPage
   | {
       readonly type: 'consumeLog'
       readonly table: string
@@ -362,6 +362,14 @@ export interface PutRecord extends RecordName {
   readonly value:
     | { readonly is: 'pulled'; readonly index: number }
     | { readonly is: 'text'; readonly text: string }
+}
+
+/** Stores a part of a page of the shadow behind the others, or, `whole`, in their place. */
+export interface PutPage {
+  readonly type: 'putPage'
+  readonly page: PageId
+  readonly whole: boolean
+  readonly bytes: Place
 }
 
 /** Appends a log row. */

@@ -25,7 +25,7 @@ import type {
 } from './interface'
 import type { Slots } from './slots'
 import { result } from './storage'
-import { pageKey } from './writes'
+import { pageParts } from './writes'
 
 /** An operation costs its value and about as much as its key and head. */
 const OP_OVERHEAD_BYTES = 64
@@ -171,9 +171,9 @@ export class Reader {
     if (pages.length === 0) return []
     const shadow = this.#connection.begin(SHADOW_STORE, 'readonly').objectStore(SHADOW_STORE)
     const found = await Promise.all(
-      pages.map((page) => result<Uint8Array | undefined>(shadow.get(pageKey(page)))),
+      pages.map((page) => result<Uint8Array[]>(shadow.getAll(pageParts(page)))),
     )
-    return found.map((page) => beside.add(page ?? new Uint8Array()))
+    return found.map((parts) => beside.add(...parts))
   }
 }
 

@@ -19,7 +19,7 @@ import type { Commit, Loaded, Table, TableRow, Write } from './interface'
 import type { PulledChanges } from './records'
 import type { Slots } from './slots'
 import { conclude, failure, result } from './storage'
-import { type Plan, planOf, type StagedTexts } from './writes'
+import { type PartName, type Plan, planOf, type StagedTexts } from './writes'
 
 /** The format of the stores that this build reads and writes. */
 const FORMAT = 1
@@ -54,6 +54,8 @@ export class Stores {
   /** The texts of the staged batches, so that a push reads nothing. */
   #texts: StagedTexts = new Map()
   readonly #blobs: Blobs
+  /** How many parts of pages were written here. */
+  #parts = 0
 
   constructor(connection: Connection, blobs: Blobs) {
     this.#connection = connection
@@ -103,7 +105,8 @@ export class Stores {
     pulled: PulledChanges,
   ): Promise<readonly Change[]> {
     const { stores } = this.#connection
-    const sources = { stores, slots, pulled, blobs: this.#blobs, texts: this.#texts }
+    const nextPart = (): PartName => [commit.fence, this.#parts++]
+    const sources = { stores, slots, pulled, blobs: this.#blobs, texts: this.#texts, nextPart }
     const plan = planOf(commit.writes, bytes, sources)
     const scope = new Set([
       META_STORE,

@@ -15,7 +15,7 @@ import { cut } from './beside'
 import type { BlobMap } from './blob-lane'
 import type { Blobs, Group } from './blobs'
 import type { TableKeys } from './connection'
-import type { AppendLog, PageId, PutHeld, RecordName, Text, Write } from './interface'
+import type { AppendLog, PageId, PutHeld, PutPage, RecordName, Text, Write } from './interface'
 import { appRecord, deleteChange, type PulledChanges, putChange } from './records'
 import type { Slots } from './slots'
 import { result, StorageFailure } from './storage'
@@ -55,6 +55,8 @@ export interface Sources {
   readonly pulled: PulledChanges
   readonly blobs: Blobs
   readonly texts: StagedTexts
+  /** What the next part of a page is called behind all before it. */
+  readonly nextPart: () => PartName
 }
 
 /** Makes a commit's requests ready. */
@@ -130,7 +132,7 @@ class Planning {
         this.#delete(HELD_STORE, write.op)
         break
       case 'putPage':
-        this.#put(SHADOW_STORE, cut(this.#bytes, write.bytes), pageKey(write.page))
+        this.#putPage(write)
         break
       case 'consumeLog':
         this.#delete(logStoreName(write.table), IDBKeyRange.bound(write.first, write.last))
@@ -152,6 +154,13 @@ class Planning {
         this.#signs.push(write)
         break
     }
+  }
+
+  /** In a row of its own: what a page has already is not written again. */
+  #putPage({ page, whole, bytes }: PutPage): void {
+    const part = this.#sources.nextPart()
+    this.#put(SHADOW_STORE, cut(this.#bytes, bytes), [page.table, page.bucket, ...part])
+    if (whole) this.#delete(SHADOW_STORE, pageParts(page, part))
   }
 
   #put(store: string, value: unknown, key?: IDBValidKey): void {
@@ -266,9 +275,13 @@ class Planning {
   }
 }
 
-/** The key of a page of the shadow. */
-export function pageKey({ table, bucket }: PageId): IDBValidKey {
-  return [table, bucket]
+/** The fence of who wrote a part of a page, and its number among theirs: later parts are behind. */
+export type PartName = readonly [fence: number, part: number]
+
+/** The keys of a page's parts, or of those before one. */
+export function pageParts({ table, bucket }: PageId, before?: PartName): IDBKeyRange {
+  const page = [table, bucket]
+  return IDBKeyRange.bound(page, [...page, ...(before ?? [[]])], false, true)
 }
 
 /** A row as capture would have written it. */

@@ -128,7 +128,7 @@ fn sweep_page(database: &Database, change: &mut Change, id: &PageId, restored: b
             || database.others.contains(mark)
             || database.is_held(&id.table, &lid);
         let gone = !restored && !pending;
-        if let Some(entry) = change.page_mut(database, id.clone()).get_mut(&lid) {
+        if let Some(entry) = change.page_mut(database, id.clone(), &lid).get_mut(&lid) {
             entry.generation = generation;
             entry.stale.clear();
             if !deleted {

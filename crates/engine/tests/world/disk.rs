@@ -105,6 +105,8 @@ pub struct Disk {
     pub staged: BTreeMap<u64, (Vec<String>, Vec<u8>)>,
     pub held: BTreeMap<String, (Vec<u8>, HeldNotice, Option<String>)>,
     pub pages: BTreeMap<PageId, Vec<u8>>,
+    /// Bytes of pages that were written.
+    pub page_bytes: usize,
     pub meta: Option<String>,
     pub owner: Option<String>,
     pub fence: u64,
@@ -590,8 +592,13 @@ impl Disk {
                     .remove(&op)
                     .expect("a held operation that is there");
             }
-            Write::PutPage { page, bytes } => {
-                self.pages.insert(page, bytes);
+            Write::PutPage { page, whole, bytes } => {
+                self.page_bytes += bytes.len();
+                let parts = self.pages.entry(page).or_default();
+                if whole {
+                    parts.clear();
+                }
+                parts.extend(bytes);
             }
             Write::ConsumeLog { table, first, last } => {
                 let store = self.tables.get_mut(&table).expect("a table");

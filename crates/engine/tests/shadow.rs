@@ -1,0 +1,67 @@
+//! What is written and read of the shadow: about as much as changes.
+
+mod world;
+
+use world::World;
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// A world that has downloaded so many records of seven fields.
+fn downloaded(records: usize) -> World {
+    let mut world = World::new(&["files"]);
+    for at in 0..records {
+        let value = format!(r#"{{"a":{at},"b":1,"c":2,"d":3,"e":4,"f":5,"g":6}}"#);
+        let rid = format!("sk{at}");
+        world.server.change("alice", "files", &rid, Some(&value));
+    }
+    world.start();
+    world.run(100_000);
+    assert_eq!(world.disk.values("files").len(), records);
+    world
+}
+
+fn stored(world: &World) -> usize {
+    world.disk.pages.values().map(Vec::len).sum()
+}
+
+#[test]
+fn a_download_writes_in_proportion_to_its_records() {
+    for records in [2_000, 8_000] {
+        let world = downloaded(records);
+        let (written, stored) = (world.disk.page_bytes, stored(&world));
+        assert!(
+            written < 4 * stored,
+            "{written} bytes for {stored} of {records} records"
+        );
+    }
+}
+
+#[test]
+fn a_change_writes_little_in_a_large_table() {
+    let mut world = downloaded(4_000);
+    let before = world.disk.page_bytes;
+    for at in 0..100 {
+        world.put("files", "k7", &format!(r#"{{"a":{at}}}"#));
+        world.run(10_000);
+    }
+    world.assert_synced("alice");
+    let each = (world.disk.page_bytes - before) / 100;
+    assert!(each < 2_048, "{each} bytes for a change");
+}
+
+#[test]
+fn what_is_in_parts_is_read_after_a_reload() {
+    let mut world = downloaded(2_000);
+    for at in 0..40 {
+        world.put("files", "k7", &format!(r#"{{"a":{at},"b":1}}"#));
+        world.run(10_000);
+    }
+    let sent = world.sent.len();
+    world.start();
+    world.put("files", "k7", r#"{"a":39,"b":1}"#);
+    world.run(100_000);
+    // What the server has already is not sent: the last part says what that is.
+    assert_eq!(world.sent.len(), sent);
+    world.assert_synced("alice");
+}
