@@ -107,12 +107,24 @@ test.describe('one field, changed here and there, which syncs first', () => {
     })
   }
 
-  test('a function that fails leaves it to people', async ({ world }) => {
-    const both = await devices(world, 'custom', 'fail')
-    await collide(both, { text: 'here' }, { text: 'there' })
-    await both.here.evaluate((m) => m.until({ held: 1, conflicts: 1 }))
-    expect(await note(both.here)).toMatchObject({ text: 'here' })
-  })
+  for (const [resolver, title] of [
+    ['fail', 'a function that fails'],
+    ['loseKey', 'a function that gives a value without a key'],
+    ['changeKey', "a function that gives another record's key"],
+  ] as const) {
+    test(`${title} leaves it to people, and holds up nothing else`, async ({ world }) => {
+      const both = await devices(world, 'custom', resolver)
+      await both.here.evaluate((m) => m.putNote('b', { text: 'mine' }))
+      await collide(both, { text: 'here' }, { text: 'there' })
+      await both.here.evaluate((m) => m.until({ held: 1, conflicts: 1 }))
+      await both.here.evaluate((m) => m.putNote('c'))
+      await sync(both.here)
+      expect(await note(both.here)).toMatchObject({ text: 'here' })
+      const docs = await world.server.docs(USER, 'notes')
+      expect(docs.get('sb')).toMatchObject({ text: 'mine' })
+      expect([...docs.keys()].sort()).toEqual(['sa', 'sb', 'sc'])
+    })
+  }
 })
 
 test('the later change wins also where it comes last, and the history says so', async ({
@@ -176,6 +188,23 @@ test.describe('manual', () => {
       expect(again).toBe(false)
     })
   }
+
+  test("another record's key is refused, and the record is as it was", async ({ world }) => {
+    const { id, ...both } = await conflict(world)
+    await both.here.evaluate((m) => m.putNote('b', { text: 'mine' }))
+    const value = { id: 'b', text: 'both' }
+    const resolved = await both.here.evaluate((m, args) => m.resolveSyncIssue(...args), [
+      id,
+      { value },
+    ] as const)
+    expect(resolved).toBe(false)
+    expect(await both.here.evaluate((m) => m.read('notes', 'b'))).toMatchObject({ text: 'mine' })
+    const [issue] = await both.here.evaluate((m) => m.listSyncIssues())
+    expect(issue).toMatchObject({ id, code: 'conflict' })
+    expect(issue?.message).toContain('key-changed')
+    await sync(both.here)
+    expect((await world.server.docs(USER, 'notes')).get('sb')).toMatchObject({ text: 'mine' })
+  })
 
   test('a tab that does not lead decides as well', async ({ world }) => {
     const { id, ...both } = await conflict(world)

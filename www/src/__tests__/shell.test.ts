@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Beside, cut, inputJson } from '../shell/beside'
 import { Blobs } from '../shell/blobs'
 import { Budget } from '../shell/budget'
-import { appRecord, appValue, PulledChanges } from '../shell/records'
+import { appRecord, appValue, checkKey, PulledChanges } from '../shell/records'
 import { EventReader } from '../shell/stream'
 import { pushBody } from '../shell/transport'
 
@@ -86,6 +86,29 @@ describe('records from their wire forms', () => {
       value: { a: 1, b: 2 },
       key: undefined,
     })
+  })
+
+  it.each([
+    ['another key', ['a', 'b'], '{"a":1,"b":3}'],
+    ['another key of one part', 'id', '{"id":"other"}'],
+    ['no key', 'id', '{"a":1}'],
+    ['what is no key', 'id', '{"id":{}}'],
+    ['no place for a key', 'meta.id', '5'],
+  ])('go nowhere else: %s', (_, keyPath, text) => {
+    const keys = { keyPath, autoIncrement: false }
+    const code = expect.objectContaining({ code: 'key-changed' })
+    const lid = typeof keyPath === 'string' ? 'sa' : 'a2:n12:n2'
+    expect(() => appRecord(put(lid, text), keys, pulled, blobs)).toThrow(code)
+    expect(() => checkKey(JSON.parse(text), lid, keys)).toThrow(code)
+  })
+
+  it('may leave out a generated key where they are chosen, and have no other', () => {
+    const keys = { keyPath: 'meta.id', autoIncrement: true }
+    const outside = { keyPath: null, autoIncrement: true }
+    expect(() => checkKey({ t: 1 }, 'n7', keys)).not.toThrow()
+    expect(() => checkKey({ meta: { id: 7 } }, 'n7', keys)).not.toThrow()
+    expect(() => checkKey({ meta: { id: 8 } }, 'n7', keys)).toThrow('key')
+    expect(() => checkKey({ t: 1 }, 'n7', outside)).not.toThrow()
   })
 
   it('are taken from the last pull by their place, as often as they are asked for', () => {

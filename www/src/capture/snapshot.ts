@@ -96,13 +96,16 @@ export interface KeyShape {
 
 /** The key inside a value that IndexedDB has accepted; undefined when the store generates it. */
 export function inlineKey(value: unknown, shape: KeyShape): IDBValidKey | undefined {
-  const { keyPath } = shape
-  if (typeof keyPath === 'string') {
-    const key = at(value, keyPath, shape.autoIncrement)
-    return key === undefined ? undefined : copyKey(key as IDBValidKey)
-  }
+  const key = atKeyPath(value, shape)
+  return key === undefined ? undefined : copyKey(key as IDBValidKey)
+}
+
+/** What a value has where its store looks for the key, be it a key or not; undefined where the store does not look. */
+export function atKeyPath(value: unknown, { keyPath, autoIncrement }: KeyShape): unknown {
   if (keyPath === null) return undefined
-  return copyKey(keyPath.map((path) => at(value, path, false)) as IDBValidKey)
+  return typeof keyPath === 'string'
+    ? at(value, keyPath, autoIncrement)
+    : keyPath.map((path) => at(value, path, false))
 }
 
 /**

@@ -1,8 +1,9 @@
 /** Records of the app from their wire forms, and what the app is told of them. */
 
 import type { Change } from '../capture/commits'
-import { injectKey } from '../capture/snapshot'
-import { decodeKey } from '../key'
+import { atKeyPath, injectKey } from '../capture/snapshot'
+import { TidesyncError } from '../error'
+import { decodeKey, encodeKey } from '../key'
 import { type BlobBytes, decodeValue, reviveValue } from '../values/decode'
 import { type BlobName, namedBlobs } from './blob-lane'
 import { type Blobs, mayNameBlobs } from './blobs'
@@ -66,7 +67,12 @@ function changesOf(body: string): readonly Pulled[] {
   }
 }
 
-/** The record that a write names, ready to be put. */
+/**
+ * The record that a write names, ready to be put.
+ *
+ * @throws TidesyncError what decoding throws, and `key-changed` where the store would put it under
+ * another key: over another record.
+ */
 export function appRecord(
   write: PutRecord,
   keys: TableKeys,
@@ -76,9 +82,37 @@ export function appRecord(
   const { value } = write
   const decoded = value.is === 'pulled' ? pulled.value(value.index) : decodeValue(value.text, blobs)
   const key = decodeKey(write.lid)
-  return keys.keyPath === null
-    ? { value: decoded, key }
-    : { value: withKey(decoded, key, keys), key: undefined }
+  if (keys.keyPath === null) return { value: decoded, key }
+  const record = withKey(decoded, key, keys)
+  if (!holdsKey(record, write.lid, keys)) throw keyChanged()
+  return { value: record, key: undefined }
+}
+
+/**
+ * Checks a value that is chosen for a record: it may leave out a key that the store generates.
+ *
+ * @throws TidesyncError `key-changed` where it has the key of another record, or none.
+ */
+export function checkKey(value: unknown, lid: string, keys: TableKeys): void {
+  const generated = keys.autoIncrement && atKeyPath(value, keys) === undefined
+  if (keys.keyPath !== null && !generated && !holdsKey(value, lid, keys)) throw keyChanged()
+}
+
+function holdsKey(value: unknown, lid: string, keys: TableKeys): boolean {
+  try {
+    return encodeKey(atKeyPath(value, keys) as IDBValidKey) === lid
+  } catch (error) {
+    // What is there is no key.
+    if (error instanceof TidesyncError) return false
+    throw error
+  }
+}
+
+function keyChanged(): TidesyncError {
+  return new TidesyncError(
+    'key-changed',
+    'Tidesync: the value does not have the key of its record.',
+  )
 }
 
 /** The value of a wire form as the app has it. */

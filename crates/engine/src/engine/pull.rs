@@ -509,6 +509,8 @@ fn rule_of(error: &StorageError) -> Option<&str> {
             | "HostFailed"
             | "unsupported-type"
             | "bad-value"
+            | "bad-key"
+            | "key-changed"
             | "blob-missing"
     );
     is_rule.then_some(name)
