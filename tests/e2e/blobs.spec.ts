@@ -135,6 +135,22 @@ test('a download that broke off goes on where it was, and tells of nothing befor
   expect(await photoOf(there.app, 'a')).toEqual(await photoOf(here.app, 'a'))
 })
 
+test('a file that the server has lost leaves its record out, and the rest arrives', async ({
+  world,
+}) => {
+  const here = await open(world)
+  await putPhoto(here.app, 'a', 10, 'x')
+  await here.app.evaluate((m) => m.putNote('b'))
+  await sync(here.app)
+  const there = await open(await world.device())
+  const headers = { 'access-control-allow-origin': world.origin.url }
+  await there.page.route('**/api/sync/blob/**', (route) =>
+    route.fulfill({ status: 404, headers, json: { code: 'not-found', message: 'no such Blob' } }),
+  )
+  await sync(there.app)
+  expect(await there.app.evaluate((m) => m.readAll('notes'))).toMatchObject([['b', { id: 'b' }]])
+})
+
 test.describe('a server with little room', () => {
   test.use({ serverFlags: ['--blob-bytes-max', '100000'] })
 

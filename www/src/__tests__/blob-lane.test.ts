@@ -26,8 +26,10 @@ function upload(hash = HASH, blob = BLOB): Promise<void> {
   return uploadBlob(server.request, hash, blob, pace)
 }
 
-function download(parts: Blob[] = []): Promise<Blob> {
-  return downloadBlob(server.request, { hash: HASH, size: BYTES.length }, parts)
+async function download(parts: Blob[] = []): Promise<Blob> {
+  const blob = await downloadBlob(server.request, { hash: HASH, size: BYTES.length }, parts)
+  if (blob === undefined) throw new Error('the server has it not')
+  return blob
 }
 
 /** The hash says the same as comparing the bytes, which takes the test runner long. */
@@ -172,7 +174,7 @@ describe('a download', () => {
   test('of nothing asks for nothing', async () => {
     const hash = sha256(new Uint8Array())
     const blob = await downloadBlob(server.request, { hash, size: 0 }, [])
-    expect(blob.size).toBe(0)
+    expect(blob?.size).toBe(0)
     expect(server.log).toEqual([])
   })
 
@@ -205,6 +207,12 @@ describe('a download', () => {
   ])('ends when %s', async (_, fault) => {
     server.faults = { 0: fault }
     await expect(download()).rejects.toMatchObject({ failure: 'network' })
+  })
+
+  test('is none of what the server has not', async () => {
+    const hash = sha256(content(5))
+    expect(await downloadBlob(server.request, { hash, size: 5 }, [])).toBeUndefined()
+    expect(server.log).toEqual(['missing'])
   })
 
   test.each([

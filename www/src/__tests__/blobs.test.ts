@@ -91,13 +91,20 @@ describe('what an answer names', () => {
 
   test('is not fetched twice when the rest breaks off', async () => {
     server.store(Buffer.from('one'))
-    await expect(blobs.fetch('pulled', named, server.request)).rejects.toMatchObject({
-      outcome: { is: 'failed', failure: 'network' },
-    })
+    server.faults = { 1: 'lost' }
+    await expect(blobs.fetch('pulled', named, server.request)).rejects.toThrow('Failed to fetch')
     server.store(Buffer.from('other'))
     server.log.length = 0
     await blobs.fetch('pulled', named, server.request)
     expect(server.log).toEqual(['GET 0'])
+  })
+
+  test('is left out where the server has it not, and the rest comes', async () => {
+    server.store(Buffer.from('other'))
+    await blobs.fetch('pulled', named, server.request)
+    expect(server.log).toEqual(['missing', 'GET 0'])
+    expect(blobs.get(ONE.hash)).toBeUndefined()
+    expect(await blobs.get(OTHER.hash)?.text()).toBe('other')
   })
 
   test('comes for verdicts too, and an answer that is no JSON names nothing', async () => {

@@ -139,7 +139,7 @@ async function refusal(response: Response): Promise<RequestOutcome> {
 }
 
 /**
- * Fetches the bytes of a Blob. `parts` has what came before it broke off the last time, and gets what
+ * Fetches the bytes of a Blob; undefined where the server says that it has them not. `parts` has what came before it broke off the last time, and gets what
  * comes now.
  *
  * @throws Refused, NoAnswer where something else comes, and what `request` throws
@@ -148,10 +148,11 @@ export async function downloadBlob(
   request: Request,
   { hash, size }: BlobName,
   parts: Blob[],
-): Promise<Blob> {
+): Promise<Blob | undefined> {
   let received = parts.reduce((sum, part) => sum + part.size, 0)
   while (received < size) {
     const response = await request(`blob/${hash}?offset=${received}`)
+    if (await isMissing(response)) return undefined
     if (!response.ok) throw new Refused(await later(response))
     const part = await response.blob()
     received += part.size
@@ -162,6 +163,13 @@ export async function downloadBlob(
   if ((await hashOf(blob)) === hash) return blob
   parts.length = 0
   throw new NoAnswer('network')
+}
+
+/** Whether the server itself has not the Blob: anything in between may answer 404. */
+async function isMissing(response: Response): Promise<boolean> {
+  if (response.status !== 404) return false
+  const answer: unknown = await response.json().catch(() => undefined)
+  return (answer as { code?: unknown } | null | undefined)?.code === 'not-found'
 }
 
 /** Without a Blob its record cannot be stored: a failure of the server's unless it says "later" or "who". */

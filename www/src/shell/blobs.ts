@@ -110,19 +110,22 @@ export class Blobs {
     this.#uploaded.clear()
   }
 
-  /** Brings from the server what an answer names. */
+  /** Brings from the server what an answer names. What the server has not is left out, and so is its record. */
   async fetch(
     group: 'pulled' | 'pushed',
     names: readonly BlobName[],
     request: Request,
   ): Promise<void> {
     const blobs = new Map<string, Blob>()
-    for (const name of names) blobs.set(name.hash, await this.#fetch(name, request))
+    for (const name of names) {
+      const blob = await this.#fetch(name, request)
+      if (blob !== undefined) blobs.set(name.hash, blob)
+    }
     this.keep(group, blobs)
     this.#arrived.clear()
   }
 
-  async #fetch(name: BlobName, request: Request): Promise<Blob> {
+  async #fetch(name: BlobName, request: Request): Promise<Blob | undefined> {
     const { hash } = name
     const known = this.get(hash)
     if (known !== undefined) return known
@@ -130,7 +133,7 @@ export class Blobs {
     this.#parts.set(hash, parts)
     const blob = await downloadBlob(request, name, parts)
     this.#parts.delete(hash)
-    this.#arrived.set(hash, blob)
+    if (blob !== undefined) this.#arrived.set(hash, blob)
     return blob
   }
 }
