@@ -242,6 +242,31 @@ test('every tab hears of what came from the server, with the record in the tab t
   ])
 })
 
+test('a store that is not there is told as that, a lost connection as closed', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const outcomes = await app.evaluate(async (m) => {
+    await m.openTracked('app')
+    const engine = new m.PlayedEngine('app')
+    await engine.load()
+    const read = (table: string) =>
+      engine.ask({
+        type: 'readLog',
+        after: [{ table, row: 0 }],
+        ...{ bytesMax: 1_000, opsMax: 10, values: false },
+      })
+    const missing = await read('nowhere')
+    engine.shell.stop()
+    return [missing, await read('outside')]
+  })
+  expect(outcomes).toEqual([
+    { Err: { kind: 'other', name: 'NotFoundError' } },
+    { Err: { kind: 'closed' } },
+  ])
+})
+
 test('a table that the app has removed takes no records, and the rest is written', async ({
   page,
   origin,

@@ -59,11 +59,7 @@ export class Connection {
   /** Begins a transaction. */
   begin(stores: string | string[], mode: IDBTransactionMode): IDBTransaction {
     if (this.#open === undefined) throw failure('closed')
-    try {
-      return this.#open.transaction(stores, mode)
-    } catch {
-      throw failure('closed')
-    }
+    return this.#open.transaction(stores, mode)
   }
 
   #end(database: IDBDatabase): void {

@@ -53,8 +53,8 @@ export function result<T>(request: IDBRequest<T>): Promise<T> {
  * Does `work` in a transaction and waits until all of it is durable, or nothing of it.
  *
  * What `work` throws aborts the transaction, and is told once it has ended. So is the error of the
- * first request that failed. An abort without either is a full disk: there every request succeeds and
- * then the commit fails, and no error event says so (RELIABILITY 0.3).
+ * first request that failed. Where every request succeeds and then the commit fails, no error event says
+ * so (RELIABILITY 0.3), but the transaction does; one that says nothing is taken for a full disk.
  */
 export async function conclude<T>(
   transaction: IDBTransaction,
@@ -66,7 +66,9 @@ export async function conclude<T>(
   }
   const ended = new Promise<void>((resolve, reject) => {
     transaction.addEventListener('complete', () => resolve())
-    transaction.addEventListener('abort', () => reject(cause ?? failure('full')))
+    transaction.addEventListener('abort', () =>
+      reject(cause ?? transaction.error ?? failure('full')),
+    )
     transaction.addEventListener('error', ({ target }) => blame((target as IDBRequest).error))
   })
   const working = work(transaction).catch((error: unknown) => {
