@@ -112,9 +112,7 @@ impl Applying {
 
     /// The pages that say what the records are called here.
     pub(crate) fn name_pages(&self, database: &Database) -> Vec<PageId> {
-        let needs = self.needs.iter();
-        let pages = needs.map(|(table, rid, _)| database.alias_page(table, rid));
-        let missing = database.missing_pages(pages.collect());
+        let missing = database.missing_pages(self.aliases(database));
         if !missing.is_empty() {
             return missing;
         }
@@ -124,6 +122,15 @@ impl Applying {
             Some(database.page_id(table, &lid))
         });
         database.missing_pages(pages.collect())
+    }
+
+    /// The pages of the names that must be known.
+    fn aliases(&self, database: &Database) -> SortedSet<PageId> {
+        let mut pages = SortedSet::default();
+        for (table, rid, _) in &self.needs {
+            database.want(&mut pages, database.alias_page(table, rid), rid);
+        }
+        pages
     }
 
     /// The first table that needs new keys, and how many. The name pages are in memory.
@@ -202,15 +209,14 @@ impl Applying {
             .iter()
             .map(|change| self.local_name(database, change));
         self.lids = lids.collect();
-        let needs = self.needs.iter();
-        let names = needs.map(|(table, rid, _)| database.alias_page(table, rid));
-        let mut pages: SortedSet<PageId> = names.collect();
-        let new = self.named.iter();
-        pages.extend(new.map(|((table, _), lid)| database.page_id(table, lid)));
+        let mut pages = self.aliases(database);
+        for ((table, _), lid) in self.named.iter() {
+            database.want(&mut pages, database.page_id(table, lid), lid);
+        }
         let mut wants = Vec::new();
         for (change, lid) in self.changes.iter().zip(&self.lids) {
             let Some(lid) = lid else { continue };
-            pages.insert(database.page_id(&change.table, lid));
+            database.want(&mut pages, database.page_id(&change.table, lid), lid);
             if self.restores || is_touched(database, &change.table, lid) {
                 wants.push(RecordName {
                     table: change.table.clone(),

@@ -56,6 +56,8 @@ pub(crate) struct Database {
     /// Rows that remove ranges and are staged in portions: the row, and the bucket to go on with.
     pub(crate) portions: SortedMap<String, (u64, u32)>,
     pages: SortedMap<PageId, Stored>,
+    /// Of pages that were in memory and are not now: a mark of each record.
+    outlines: SortedMap<PageId, Vec<u32>>,
     next_batch: u64,
     hasher: SipHasher24,
 }
@@ -89,6 +91,7 @@ impl Database {
             heads: SortedMap::default(),
             portions: SortedMap::default(),
             pages: SortedMap::default(),
+            outlines: SortedMap::default(),
             next_batch,
         };
         database.forget_log();
@@ -281,6 +284,15 @@ impl Database {
         }
     }
 
+    /// Adds the page that has a record. One that is known not to have it need not be fetched; in its
+    /// place stands the one that is split next, so that its table goes on growing.
+    pub(crate) fn want(&self, pages: &mut SortedSet<PageId>, mut page: PageId, lid: &str) {
+        if self.lacks(&page, lid) {
+            page.bucket = shadow::next_split(self.buckets(&page.table));
+        }
+        pages.insert(page);
+    }
+
     /// Of these pages and those that may be split with them, the ones that must be fetched.
     pub(crate) fn missing_pages(&self, mut wanted: SortedSet<PageId>) -> Vec<PageId> {
         let tables: SortedSet<String> = wanted.iter().map(|page| page.table.clone()).collect();
@@ -306,16 +318,33 @@ impl Database {
             let Some(page) = Page::decode(bytes) else {
                 return false;
             };
+            self.outlines.remove(&id);
             self.pages.insert(id, page);
         }
         true
     }
 
-    /// Drops pages that no step needs now, when there are many.
+    /// Drops pages that no step needs now, when there are many, and keeps marks of their records.
     pub(crate) fn trim_pages(&mut self) {
-        if self.pages.values().map(|stored| stored.bytes).sum::<u64>() > CACHE_BYTES_MAX {
-            self.pages.clear();
+        if self.pages.values().map(|stored| stored.bytes).sum::<u64>() <= CACHE_BYTES_MAX {
+            return;
         }
+        for (id, stored) in std::mem::take(&mut self.pages) {
+            let marks = stored.page.entries().map(|(lid, _)| self.mark(lid));
+            let marks = marks.collect();
+            self.outlines.insert(id, marks);
+        }
+    }
+
+    /// What stands for a record in its page's outline.
+    fn mark(&self, lid: &str) -> u32 {
+        (self.hash(lid) >> 32) as u32
+    }
+
+    /// Whether a page that is not in memory is known to have nothing of a record.
+    fn lacks(&self, page: &PageId, lid: &str) -> bool {
+        let marks = self.outlines.get(page);
+        marks.is_some_and(|marks| !marks.contains(&self.mark(lid)))
     }
 
     /// A page, where it is in memory.
@@ -418,8 +447,8 @@ impl Change {
     pub(crate) fn page_mut(&mut self, database: &Database, id: PageId, lid: &str) -> &mut Page {
         let known = database.page(&id);
         assert!(
-            known.is_some() || id.bucket >= database.buckets(&id.table),
-            "a page is in memory before it is changed"
+            known.is_some() || id.bucket >= database.buckets(&id.table) || database.lacks(&id, lid),
+            "what a page has of a record is known before that is changed"
         );
         let page = &mut self.pages.get_or_default(id).page;
         if let Some(known) = known {
@@ -572,7 +601,9 @@ impl Change {
         let ids: Vec<PageId> = changed.map(|(id, _)| id.clone()).collect();
         let tables: SortedSet<String> = ids.iter().map(|page| page.table.clone()).collect();
         for id in ids {
-            if database.pages.get(&id).is_none_or(Stored::is_scattered) {
+            let stored = database.pages.get(&id);
+            let is_new = stored.is_none() && !database.outlines.contains_key(&id);
+            if is_new || stored.is_some_and(Stored::is_scattered) {
                 self.make_whole(database, &id);
             }
             self.encode(database, &id);
@@ -628,7 +659,9 @@ impl Change {
             table: table.to_owned(),
             bucket: shadow::next_split(buckets),
         };
-        let known = self.pages.contains_key(&from) || database.pages.contains_key(&from);
+        let is_whole = |changed: &Changed| changed.whole;
+        let known =
+            database.pages.contains_key(&from) || self.pages.get(&from).is_some_and(is_whole);
         if !shadow::is_crowded(meta.bytes, buckets) || !known {
             return false;
         }
@@ -691,8 +724,14 @@ impl Change {
         }
         for (id, changed) in self.pages {
             let Some(size) = changed.size else { continue };
-            let page = database.pages.get_or_default(id);
-            page.add(changed.page, changed.whole, size);
+            if let Some(mut marks) = database.outlines.remove(&id) {
+                let entries = changed.page.entries();
+                marks.extend(entries.map(|(lid, _)| database.mark(lid)));
+                database.outlines.insert(id, marks);
+            } else {
+                let page = database.pages.get_or_default(id);
+                page.add(changed.page, changed.whole, size);
+            }
         }
         database.heads.extend(self.heads);
         database.portions.extend(self.portions);

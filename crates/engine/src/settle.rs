@@ -95,9 +95,10 @@ impl Settling {
         let done = ops.iter().zip(&fates).filter(|(_, fate)| {
             matches!(fate, Fate::Done { .. } | Fate::Merged { .. } | Fate::Full)
         });
-        let pages: SortedSet<PageId> = done
-            .map(|(op, _)| database.page_id(&op.table, &op.lid))
-            .collect();
+        let mut pages = SortedSet::default();
+        for (op, _) in done {
+            database.want(&mut pages, database.page_id(&op.table, &op.lid), &op.lid);
+        }
         let pages = database.missing_pages(pages);
         Self {
             batch,

@@ -94,7 +94,7 @@ impl Stage {
         let mut name = |table: &str, lid: &str, pages: &mut SortedSet<PageId>| {
             if database.has_generated_keys(table) {
                 let rid = random_rid(&rng.bits());
-                pages.insert(database.alias_page(table, &rid));
+                database.want(pages, database.alias_page(table, &rid), &rid);
                 rids.insert((table.to_owned(), lid.to_owned()), rid);
             }
         };
@@ -112,13 +112,13 @@ impl Stage {
                 }
             }
             for (lid, latest) in fold.records.iter() {
-                pages.insert(database.page_id(table, lid));
+                database.want(&mut pages, database.page_id(table, lid), lid);
                 name(table, lid, &mut pages);
                 self.slots.extend(latest.value.map(|(slot, _)| slot));
             }
         }
         for (table, lid, latest) in &self.found {
-            pages.insert(database.page_id(table, lid));
+            database.want(&mut pages, database.page_id(table, lid), lid);
             name(table, lid, &mut pages);
             self.slots.extend(latest.value.map(|(slot, _)| slot));
         }
@@ -150,11 +150,11 @@ impl Stage {
             parents.extend(references::outgoing(config, database, table, text));
         }
         for Reference { table, parent } in parents {
-            pages.insert(database.page_id(&table, &parent));
+            database.want(&mut pages, database.page_id(&table, &parent), &parent);
             let rid = random_rid(&rng.bits());
             let name = (table, parent);
             if !self.rids.contains_key(&name) {
-                pages.insert(database.alias_page(&name.0, &rid));
+                database.want(&mut pages, database.alias_page(&name.0, &rid), &rid);
                 self.rids.insert(name, rid);
             }
         }

@@ -7,18 +7,25 @@ use world::World;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// A world that has downloaded so many records of seven fields.
-fn downloaded(records: usize) -> World {
+/// A world that has downloaded so many records of so many fields.
+fn downloaded(records: usize, fields: usize) -> World {
     let mut world = World::new(&["files"]);
     for at in 0..records {
-        let value = format!(r#"{{"a":{at},"b":1,"c":2,"d":3,"e":4,"f":5,"g":6}}"#);
         let rid = format!("sk{at}");
+        let value = value(at, fields);
         world.server.change("alice", "files", &rid, Some(&value));
     }
     world.start();
     world.run(100_000);
     assert_eq!(world.disk.values("files").len(), records);
     world
+}
+
+fn value(at: usize, fields: usize) -> String {
+    let fields: Vec<String> = (0..fields)
+        .map(|field| format!(r#""f{field}":{at}"#))
+        .collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 fn stored(world: &World) -> usize {
@@ -28,7 +35,7 @@ fn stored(world: &World) -> usize {
 #[test]
 fn a_download_writes_in_proportion_to_its_records() {
     for records in [2_000, 8_000] {
-        let world = downloaded(records);
+        let world = downloaded(records, 7);
         let (written, stored) = (world.disk.page_bytes, stored(&world));
         assert!(
             written < 4 * stored,
@@ -39,7 +46,7 @@ fn a_download_writes_in_proportion_to_its_records() {
 
 #[test]
 fn a_change_writes_little_in_a_large_table() {
-    let mut world = downloaded(4_000);
+    let mut world = downloaded(4_000, 7);
     let before = world.disk.page_bytes;
     for at in 0..100 {
         world.put("files", "k7", &format!(r#"{{"a":{at}}}"#));
@@ -52,7 +59,7 @@ fn a_change_writes_little_in_a_large_table() {
 
 #[test]
 fn what_is_in_parts_is_read_after_a_reload() {
-    let mut world = downloaded(2_000);
+    let mut world = downloaded(2_000, 7);
     for at in 0..40 {
         world.put("files", "k7", &format!(r#"{{"a":{at},"b":1}}"#));
         world.run(10_000);
@@ -63,5 +70,24 @@ fn what_is_in_parts_is_read_after_a_reload() {
     world.run(100_000);
     // What the server has already is not sent: the last part says what that is.
     assert_eq!(world.sent.len(), sent);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_download_larger_than_memory_holds_reads_little_of_what_it_wrote() {
+    let mut world = downloaded(12_000, 60);
+    let stored = stored(&world);
+    assert!(stored > 6_000_000, "{stored} bytes");
+    let read = world.disk.page_bytes_read;
+    assert!(read < stored, "{read} bytes read of {stored}");
+    // What was put behind pages that were not in memory is known all the same.
+    for at in [3, 6_000, 11_999] {
+        world.put("files", &format!("k{at}"), &value(at, 60));
+    }
+    world.run(100_000);
+    assert_eq!(world.sent.len(), 0);
+    world.put("files", "k3", &value(4, 60));
+    world.run(100_000);
+    assert_eq!(world.sent.len(), 1);
     world.assert_synced("alice");
 }

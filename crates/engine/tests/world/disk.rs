@@ -105,8 +105,9 @@ pub struct Disk {
     pub staged: BTreeMap<u64, (Vec<String>, Vec<u8>)>,
     pub held: BTreeMap<String, (Vec<u8>, HeldNotice, Option<String>)>,
     pub pages: BTreeMap<PageId, Vec<u8>>,
-    /// Bytes of pages that were written.
+    /// Bytes of pages that were written, and that were read.
     pub page_bytes: usize,
+    pub page_bytes_read: usize,
     pub meta: Option<String>,
     pub owner: Option<String>,
     pub fence: u64,
@@ -498,10 +499,12 @@ impl Disk {
         let pages = pages
             .iter()
             .map(|page| self.pages.get(page).cloned().unwrap_or_default());
+        let pages: Vec<Vec<u8>> = pages.collect();
+        self.page_bytes_read += pages.iter().map(Vec::len).sum::<usize>();
         Prepared {
             bytes,
             values,
-            pages: pages.collect(),
+            pages,
         }
     }
 
