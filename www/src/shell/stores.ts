@@ -168,6 +168,8 @@ async function write(transaction: IDBTransaction, commit: Commit, plan: Plan): P
   for (const issue of plan.puts) issue(transaction)
   if (plan.meta !== undefined) putMeta(transaction, { ...meta, ...plan.meta })
   for (const issue of plan.deletes) issue(transaction)
+  // The browser need not come back here with every answer first.
+  transaction.commit()
 }
 
 async function readMeta(transaction: IDBTransaction): Promise<Meta> {
