@@ -85,6 +85,11 @@ impl Schedule {
         Some(poke.map_or(latest, |poke| poke.min(latest)))
     }
 
+    /// The time, or later where the server has asked for that.
+    pub(crate) fn not_sooner_than_asked(&self, at: u64) -> u64 {
+        self.asked_until.map_or(at, |asked| asked.max(at))
+    }
+
     /// Opens the buffer, unless it is open or more is wanted sooner.
     pub(crate) fn want(&mut self, at: u64) {
         self.wanted_at = Some(self.wanted_at.map_or(at, |wanted| wanted.min(at)));

@@ -402,6 +402,24 @@ fn a_browser_that_wrongly_says_offline_does_not_stop_sync_for_ever() {
 }
 
 #[test]
+fn going_offline_does_not_shorten_what_the_server_has_asked_for() {
+    let mut world = started();
+    world.server.fault = Some(Fault::Answer {
+        status: 503,
+        retry_after: Some("600"),
+        body: "",
+    });
+    world.put(FILES, "a", "1");
+    world.run(3_000);
+    let asked = world.sent.len();
+    world.go(false);
+    world.run(500_000);
+    assert_eq!(world.sent.len(), asked);
+    world.run(110_000);
+    assert!(world.sent.len() > asked);
+}
+
+#[test]
 fn skipped_tables_and_other_users_are_no_reason_but_travel_along() {
     let mut world = started();
     world.show(false);

@@ -78,16 +78,16 @@ impl Engine {
             self.needs_sign_in = false;
             self.revive();
             let at = now.saturating_add(self.rng.up_to(self.config.backoff_base_ms));
-            // Not sooner than the server has asked for.
             let asked = self.schedule.asked_until.filter(|asked| *asked > now);
-            let at = asked.map_or(at, |asked| asked.max(at));
+            let at = self.schedule.not_sooner_than_asked(at);
             self.schedule.backoff_until = asked;
             self.schedule.recovery_at = self.breaker.is_open().then_some(at);
             self.schedule.throttle_until = self.schedule.throttle_until.max(at);
             self.schedule.poke_from = self.schedule.poke_from.max(at);
             self.schedule.want(now);
         } else if went {
-            self.schedule.recovery_at = Some(now.saturating_add(self.config.recovery_ms));
+            let at = now.saturating_add(self.config.recovery_ms);
+            self.schedule.recovery_at = Some(self.schedule.not_sooner_than_asked(at));
         }
     }
 
@@ -101,7 +101,7 @@ impl Engine {
             self.needs_sign_in = false;
             self.revive();
             if self.breaker.is_open() {
-                self.schedule.recovery_at = Some(now);
+                self.schedule.recovery_at = Some(self.schedule.not_sooner_than_asked(now));
             }
             self.schedule.periodic_at = self.schedule.periodic_at.map(|at| at.max(now));
         } else if changed && self.schedule.wanted_at.is_some() {
