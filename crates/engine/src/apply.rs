@@ -4,7 +4,7 @@
 use tidesync_protocol::hash::{FieldHasher, Fields};
 use tidesync_protocol::wire::OWN_SPACE;
 
-use crate::config::{Config, StaleFields, TableConfig};
+use crate::config::Config;
 use crate::database::{Change, Database};
 use crate::index::Waiting;
 use crate::interface::{
@@ -37,8 +37,6 @@ pub(crate) struct Applying {
     pub(crate) asked: bool,
     /// The local names, of each change; none where there is nothing to name.
     lids: Vec<Option<String>>,
-    /// Tables in which whatever the app writes counts, also what it has not seen changed.
-    as_written: Vec<String>,
     /// What must have a local name: table, id on the server, and whether a new name may be given.
     needs: Vec<(String, String, bool)>,
     /// New local names by table and id on the server.
@@ -98,11 +96,7 @@ impl Applying {
             let parents = references::incoming(config, database, &change.table, value);
             needs.extend(parents.into_iter().map(|it| (it.table, it.parent, true)));
         }
-        let written =
-            |config: &&(String, TableConfig)| config.1.stale_fields == StaleFields::AsWritten;
-        let tables = config.tables.iter().filter(written);
         Self {
-            as_written: tables.map(|(table, _)| table.clone()).collect(),
             changes,
             mark,
             needs,
@@ -245,7 +239,6 @@ impl Applying {
             now,
             restores: self.restores,
             asked: self.asked,
-            as_written: &self.as_written,
         };
         let mut taken = Vec::new();
         for (remote, lid) in self.changes.iter().zip(&self.lids) {
@@ -330,7 +323,6 @@ pub(crate) struct Taker<'a, 'b> {
     pub(crate) restores: bool,
     /// Whether the server was asked for these very records: they are taken over, new or not.
     pub(crate) asked: bool,
-    pub(crate) as_written: &'b [String],
 }
 
 impl Taker<'_, '_> {
@@ -412,20 +404,25 @@ impl Taker<'_, '_> {
         if lost {
             self.send_again(remote, lid, here, &outcome);
         }
-        let is_changed = replaced.as_ref().is_some_and(|fields| !fields.is_empty());
-        if pending && is_changed && self.as_written.contains(table) {
-            // What waits in the log is from before, and would undo this as if the app had: what is
-            // sent in its place is the record as it is now.
-            let owner = database.meta.owner.unwrap_or(0);
-            self.change
-                .append(database, owner, table, lid, self.now, false);
-        }
+        self.outdate(table, lid, replaced.as_deref());
         self.note_held(remote, lid);
         // What the server has lost is no news that an app could be behind of.
         let known = known.filter(|_| !lost);
         let replaced = replaced.as_deref();
         self.advance(remote, lid, (known.as_ref(), replaced), theirs.as_ref());
         true
+    }
+
+    /// What waits in the log is from before these fields were replaced, and may undo that as if the
+    /// app had: what is sent after it is the record as it is now.
+    pub(crate) fn outdate(&mut self, table: &str, lid: &str, replaced: Option<&[(String, u64)]>) {
+        let database = self.database;
+        let captured = database.own.progress(database.id(table, lid)) == Waiting::Captured;
+        if captured && replaced.is_some_and(|replaced| !replaced.is_empty()) {
+            let owner = database.meta.owner.unwrap_or(0);
+            self.change
+                .append(database, owner, table, lid, self.now, false);
+        }
     }
 
     /// Whether a change of the record waits, of whomever. One that is staged does not count where

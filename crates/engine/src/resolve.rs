@@ -47,7 +47,6 @@ impl Decision {
                 now,
                 restores: false,
                 asked: false,
-                as_written: &[],
             },
             held,
             asks: false,
@@ -122,7 +121,9 @@ impl Deciding<'_, '_> {
         } else {
             (Outcome::Remote, None)
         };
-        self.taker.store(remote, &self.held.lid, &outcome);
+        let Held { table, lid, .. } = self.held;
+        self.taker.store(remote, lid, &outcome);
+        self.taker.outdate(table, lid, replaced.as_deref());
         self.advance_to(remote, replaced, hasher);
     }
 

@@ -1117,3 +1117,26 @@ fn what_somebody_else_has_removed_by_range_is_not_brought_back() {
     assert_eq!(here(&world, "sa"), None);
     assert_eq!(here(&world, "sn").as_deref(), Some(r#"{"x":9}"#));
 }
+
+#[test]
+fn what_waits_in_the_log_does_not_undo_a_merge_piece_by_piece() {
+    let config = Config {
+        batch_ops_max: 1,
+        ..Config::default()
+    };
+    let mut world = World::with(config, Disk::new(&["files"]));
+    world.start();
+    world.run(70_000);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":1,"size":5}"#));
+    world.put("files", "a", r#"{"x":2}"#);
+    world.run(2_020);
+    // Two rows behind it, each of which is sent by itself: the field comes and goes.
+    world.put("files", "a", r#"{"x":3,"size":7}"#);
+    world.put("files", "a", r#"{"x":4}"#);
+    world.run(60_000);
+    world.assert_synced("alice");
+}
