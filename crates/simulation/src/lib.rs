@@ -32,4 +32,4 @@ mod world;
 
 pub use faults::{Counts, Fault};
 pub use planted::Planted;
-pub use sim::{Listener, Outcome, Violation, run, run_told};
+pub use sim::{Case, Listener, Outcome, Violation, run};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use tidesync_simulation::{Counts, Fault, Listener, Outcome, Planted, run, run_told};
+use tidesync_simulation::{Case, Counts, Fault, Listener, Outcome, Planted, run};
 
 const USAGE: &str = "\
 usage: npm run simulate -- [--hours N] [--seed S [--log]] [--jobs N]
@@ -81,8 +81,8 @@ fn options(args: impl Iterator<Item = String>) -> Result<Options, String> {
 fn start(options: &Options) -> io::Result<bool> {
     match (&options.planted, options.hours, options.seed) {
         (Some(bugs), _, Some(seed)) if options.log => {
-            let listener: Listener = told;
-            tell(&run_told(seed, bugs.first().copied(), Some(listener))).map(|()| false)
+            let planted = bugs.first().copied();
+            tell(&run(planted_in(seed, planted), Some(told))).map(|()| false)
         }
         (Some(bugs), _, seed) => planted(bugs, seed.unwrap_or(1)),
         (None, None, Some(seed)) => one(seed, options.log),
@@ -92,10 +92,9 @@ fn start(options: &Options) -> io::Result<bool> {
 
 /// One seed, twice.
 fn one(seed: u64, log: bool) -> io::Result<bool> {
-    let listener: Listener = told;
-    let first = run_told(seed, None, log.then_some(listener));
+    let first = run(Case::of(seed), log.then_some(told as Listener));
     tell(&first)?;
-    let again = run(seed, None);
+    let again = run(Case::of(seed), None);
     let same = first == again;
     if !same {
         say(&format!(
@@ -122,7 +121,7 @@ fn many(hours: f64, from: u64, jobs: usize) -> io::Result<bool> {
             scope.spawn(move || {
                 while !done.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if sender.send(run(seed, None)).is_err() {
+                    if sender.send(run(Case::of(seed), None)).is_err() {
                         return;
                     }
                 }
@@ -144,33 +143,40 @@ fn many(hours: f64, from: u64, jobs: usize) -> io::Result<bool> {
 
 /// Plants each bug and looks for a seed that shows it.
 fn planted(bugs: &[Planted], from: u64) -> io::Result<bool> {
-    let mut all = true;
+    let mut caught = 0;
     for bug in bugs {
         let started = Instant::now();
-        let seeds = from..from + PLANTED_SEEDS_MAX;
-        let caught = seeds
-            .map(|seed| run(seed, Some(*bug)))
-            .find_map(|outcome| Some((outcome.seed, outcome.violation?)));
+        let mut device_hours = 0.0;
+        let found = (from..from + PLANTED_SEEDS_MAX).find_map(|seed| {
+            let outcome = run(planted_in(seed, Some(*bug)), None);
+            device_hours += outcome.device_hours();
+            let violation = outcome.violation?;
+            // What is wrong in this world anyway shows nothing of the bug.
+            let is_its = run(planted_in(seed, None), None).violation.is_none();
+            is_its.then_some((seed, violation))
+        });
         let seconds = started.elapsed().as_secs_f64();
-        let line = match caught {
+        let (name, what) = (bug.name(), bug.what());
+        say(&match &found {
             Some((seed, violation)) => format!(
-                "{:<18} caught in {seconds:6.2} s by seed {seed}: {}: {}",
-                bug.name(),
-                violation.invariant,
-                violation.message
+                "{name:<18} caught after {device_hours:6.1} device-hours, {seconds:5.2} s, by seed {seed}: {}\n  {what}\n  {}",
+                violation.invariant, violation.message
             ),
-            None => {
-                all = false;
-                format!(
-                    "{:<18} NOT CAUGHT in {seconds:.2} s: {}",
-                    bug.name(),
-                    bug.what()
-                )
-            }
-        };
-        say(&line)?;
+            None => format!("{name:<18} NOT CAUGHT in {seconds:.2} s\n  {what}"),
+        })?;
+        caught += usize::from(found.is_some());
     }
-    Ok(all)
+    say(&format!("{caught} of {} planted bugs caught", bugs.len()))?;
+    Ok(caught == bugs.len())
+}
+
+/// A planted bug shows within hours, or not at all.
+fn planted_in(seed: u64, planted: Option<Planted>) -> Case {
+    Case {
+        seed,
+        brief: true,
+        planted,
+    }
 }
 
 /// Says what a run has found.

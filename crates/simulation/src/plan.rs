@@ -7,6 +7,7 @@ use crate::clock::{DAY, HOUR, MINUTE, SECOND};
 use crate::planted::Planted;
 use crate::rng::Rng;
 use crate::schema;
+use crate::sim::Case;
 use crate::value::VALUE_BYTES_MAX;
 
 /// Times in a million.
@@ -145,16 +146,12 @@ struct Draw {
 }
 
 impl Plan {
-    /// The world of a seed.
-    pub(crate) fn new(seed: u64, planted: Option<Planted>) -> Self {
+    /// The world of a case.
+    pub(crate) fn new(case: Case) -> Self {
+        let Case { seed, planted, .. } = case;
         let mut rng = Rng::new(seed).fork("plan");
         let spans = [20 * MINUTE, 2 * HOUR, 8 * HOUR, 2 * DAY, 14 * DAY, 45 * DAY];
-        // A planted bug shows within hours, or not at all.
-        let longest = if planted.is_some() {
-            3
-        } else {
-            spans.len() as u64
-        };
+        let longest = if case.brief { 3 } else { spans.len() as u64 };
         let most = rng.between(1, longest) as usize;
         let span_ms = *rng.pick(&spans[..most]);
         let devices = rng.between(1, 4) as usize;

@@ -12,7 +12,30 @@ use crate::planted::Planted;
 use crate::truth::Truth;
 use crate::world::World;
 
-/// What one seed's run has shown.
+/// What is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Case {
+    /// Decides everything.
+    pub seed: u64,
+    /// Hours at most instead of weeks.
+    pub brief: bool,
+    /// A bug that must be caught.
+    pub planted: Option<Planted>,
+}
+
+impl Case {
+    /// The world of a seed as it is.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        Self {
+            seed,
+            brief: false,
+            planted: None,
+        }
+    }
+}
+
+/// What one run has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The seed.
@@ -52,16 +75,11 @@ impl Outcome {
     }
 }
 
-/// Runs the world of a seed to its end, or to the first violation.
+/// Runs a world to its end, or to the first violation, and tells `listener` everything that happens,
+/// line by line.
 #[must_use]
-pub fn run(seed: u64, planted: Option<Planted>) -> Outcome {
-    run_told(seed, planted, None)
-}
-
-/// Does the same, and tells `listener` everything that happens, line by line.
-#[must_use]
-pub fn run_told(seed: u64, planted: Option<Planted>, listener: Option<Listener>) -> Outcome {
-    let mut run = Run::new(Plan::new(seed, planted), listener);
+pub fn run(case: Case, listener: Option<Listener>) -> Outcome {
+    let mut run = Run::new(Plan::new(case), listener);
     // A panic of the engine or the server is a finding, not the end of the search.
     let panicked = catch_unwind(AssertUnwindSafe(|| run.go_on())).err();
     let panicked = panicked.map(|cause| Violation {

@@ -1,13 +1,13 @@
 //! What holds of every run: a seed decides it, and goes the same way again (I31).
 
-use tidesync_simulation::{Planted, run};
+use tidesync_simulation::{Case, Planted, run};
 
 #[test]
 fn a_seed_goes_the_same_way_again() {
     for seed in [2, 3, 17] {
-        assert_eq!(run(seed, None), run(seed, None));
+        assert_eq!(run(Case::of(seed), None), run(Case::of(seed), None));
     }
-    assert_ne!(run(2, None).trace, run(3, None).trace);
+    assert_ne!(run(Case::of(2), None).trace, run(Case::of(3), None).trace);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidesync_engine::interface::RowUser;
 use tidesync_engine::{Phase, Status, Storage};
 
-use super::i07_conservation::says_nothing;
+use super::i07_conservation::{says_nothing, waits};
 use super::{Check, Scene, ensure};
 use crate::disk::{Disk, Logged};
 use crate::fact::{DeviceId, Fact, TabId, Told};
@@ -174,7 +174,10 @@ fn is_kept(called: &Called, scene: Scene<'_>) -> Result<(), String> {
         let (table, lid) = name;
         let mut held = it.disk.held.values();
         let held = held.any(|row| row.notice.table == *table && *row.notice.lid == **lid);
-        let nothing = says_nothing(called.device, name, before, scene);
+        // It may have been sent together with a later one, which said nothing.
+        let last = changes.last().filter(|_| !waits(name, captures, &it.disk));
+        let mut said = [Some(before), last].into_iter().flatten();
+        let nothing = said.any(|change| says_nothing(called.device, name, change, scene));
         let done = captures.is_settled(name, before.seq) || nothing;
         ensure(done || (held && !called.backup), || {
             format!(

@@ -106,10 +106,18 @@ impl Disk {
                 };
                 Rc::make_mut(&mut self.held).insert(op.clone(), held);
             }
-            Write::RenewHeld { op, state, remote } => {
+            Write::RenewHeld {
+                op,
+                state,
+                remote,
+                message,
+            } => {
                 if let Some(held) = Rc::make_mut(&mut self.held).get_mut(op) {
                     held.state.clone_from(state);
                     held.remote.clone_from(remote);
+                    if let Some(message) = message {
+                        held.notice.message.clone_from(message);
+                    }
                 }
             }
             Write::DeleteHeld { op } => {

@@ -185,9 +185,12 @@ impl Runs {
                 ..
             } => {
                 let settled = before.staged.len() > after.staged.len();
-                let appends = |write: &Write| matches!(write, Write::AppendLog { .. });
+                // What is to be sent without a write of the app's, and what was decided.
+                let wants = |write: &Write| {
+                    matches!(write, Write::AppendLog { .. } | Write::DeleteHeld { .. })
+                };
                 if let Some(course) = self.tabs.get_mut(tab) {
-                    course.other_want |= writes.iter().any(appends);
+                    course.other_want |= writes.iter().any(wants);
                     course.staged = !after.staged.is_empty();
                 }
                 if let Some(course) = self.tabs.get_mut(tab).filter(|_| settled) {
@@ -322,8 +325,9 @@ impl Course {
                 first_hint: self.first_hint,
                 other_want: self.other_want,
             };
-            // One that only asks what is new leaves the changes to the next.
-            if called || self.reason != Some(TimerReason::Poke) {
+            // One that only asks what is new leaves the changes to the next; also one of which no timer
+            // told what it is for.
+            if called || self.reason.is_some_and(|it| it != TimerReason::Poke) {
                 (self.first_hint, self.other_want) = (None, false);
             } else {
                 run.other_want = true;
