@@ -184,3 +184,26 @@ function nested(levels: number): unknown {
   for (let level = 0; level < levels; level++) value = [value]
   return value
 }
+
+test('a key that nests too deep for a text is left out and told of, and the rest goes on', async ({
+  world,
+}) => {
+  const { app } = await world.open(USER)
+  const found = await app.evaluate(async (m) => {
+    const key = m.nested(80) as IDBValidKey
+    const put = { do: 'put', store: 'loose', value: 1 } as const
+    await m.write(
+      { ...put, key },
+      { ...put, key: 'a' },
+      { do: 'put', store: 'notes', value: { id: 'b' } },
+    )
+    await m.write({ do: 'delete', store: 'loose', key }, { ...put, key: 'c' })
+    await m.until({ pending: 0, phase: 'idle' })
+    const left = await m.rawEntries('tidesync.log.loose')
+    return { synced: await m.triggerBackup(), left, lines: m.lines }
+  })
+  expect(found).toMatchObject({ synced: true, left: [] })
+  expect(found.lines).toContain('error Record left out (table loose): bad-key')
+  expect([...(await world.server.docs(USER, 'loose')).keys()].sort()).toEqual(['sa', 'sc'])
+  expect((await world.server.docs(USER, 'notes')).size).toBe(1)
+})

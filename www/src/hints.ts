@@ -4,7 +4,7 @@ import type { Change } from './capture'
 import type { CloudSyncOptions } from './config'
 import { report } from './error'
 import { toStorageEvent } from './events'
-import { encodeKey } from './key'
+import { keyText } from './key'
 import { rowUser } from './shell/slots'
 import type { CapturedHint } from './tabs'
 
@@ -17,7 +17,8 @@ export function toHints(changes: readonly Change[], options: CloudSyncOptions): 
     const name = JSON.stringify([user, table])
     const group = groups.get(name) ?? { table, user, lids: [], trigger: false }
     groups.set(name, group)
-    group.lids.push(lidOf(change))
+    const lid = lidOf(change)
+    if (lid !== undefined) group.lids.push(lid)
     group.trigger ||= !isSkipped(change, options)
   }
   return [...groups.values()]
@@ -32,6 +33,7 @@ function isSkipped(change: Change, options: CloudSyncOptions): boolean {
   }
 }
 
-function lidOf(change: Change): string {
-  return change.lid ?? (change.key === undefined ? '' : encodeKey(change.key))
+/** Undefined for a key that has no text: nothing is sent of it. */
+function lidOf({ lid, key }: Change): string | undefined {
+  return lid ?? (key === undefined ? '' : keyText(key))
 }

@@ -22,6 +22,16 @@ export function encodeKey(key: IDBValidKey): string {
   return encode(key, 0)
 }
 
+/** The text form of a key that IndexedDB has accepted; undefined where it nests too many arrays to have one. */
+export function keyText(key: IDBValidKey): string | undefined {
+  try {
+    return encodeKey(key)
+  } catch (error) {
+    if (error instanceof TidesyncError) return undefined
+    throw error
+  }
+}
+
 function encode(key: unknown, depth: number): string {
   if (typeof key === 'string') return `s${ESCAPED.test(key) ? escapeText(key) : key}`
   if (typeof key === 'number' && !Number.isNaN(key)) return `n${key}`

@@ -43,6 +43,28 @@ describe('walking log rows', () => {
     })
   })
 
+  it('leaves out what has a key without a text, tells of it, and gives the rest its values', async () => {
+    let deep: IDBValidKey = [1]
+    for (let level = 0; level < 64; level += 1) deep = [deep]
+    const range = { lower: deep, upper: undefined, lowerOpen: false, upperOpen: false }
+    const left: string[] = []
+    const from = new Slots(
+      () => OUT_OF_LINE,
+      (table) => left.push(table),
+    )
+    const ops = [0, deep, 2, 0, 'a', 7, 2, deep, 0, 3, deep, 0, 4, range, 0]
+    const stored = row(7, { ops, json: '22{"n":1}' })
+    expect(from.walk('notes', stored, false).ops).toMatchObject([{ kind: 'put', lid: 'sa' }])
+    expect(left).toEqual([])
+    expect(from.walk('notes', stored, true).ops).toMatchObject([
+      { kind: 'put', lid: 'sa', slot: 0 },
+    ])
+    expect(left).toEqual(['notes', 'notes', 'notes', 'notes'])
+    expect(await forms(from, [0])).toEqual(['{"n":1}'])
+    expect(from.scan('notes', [deep, 'b'], [1, 2])).toMatchObject([{ lid: 'sb' }])
+    expect(left).toHaveLength(5)
+  })
+
   it('tells the bounds of a range and which there are', () => {
     const key = { lower: 3, upper: undefined, lowerOpen: true, upperOpen: false }
     expect(slots().walk('notes', row(1, { ops: [4, key, 0] }), true).ops).toEqual([

@@ -1,7 +1,7 @@
 /** What has been committed, told to listeners of this tab. */
 
 import { report } from '../error'
-import { encodeKey } from '../key'
+import { keyText } from '../key'
 import type { TransactionRecorder } from './recorder'
 import { Kind, type LoggedRange, Origin, type RowDraft } from './row'
 import type { TableLog } from './table-log'
@@ -13,8 +13,8 @@ export interface Change {
   readonly operation: 'create' | 'update' | 'delete' | 'clear' | 'delete-range'
   /** The record's key; absent for `clear` and `delete-range`. */
   readonly key?: IDBValidKey
-  /** The record's key as text; absent for `clear` and `delete-range`. */
-  readonly lid?: string
+  /** The record's key as text; absent for `clear`, `delete-range`, and a key that has no text. */
+  readonly lid?: string | undefined
   /** The range of a `delete-range`. */
   readonly range?: LoggedRange
   /** Under whom it was written; absent: whoever owns the database. */
@@ -109,7 +109,7 @@ class RecordChange implements Change {
     readonly key: IDBValidKey,
   ) {}
 
-  get lid(): string {
-    return encodeKey(this.key)
+  get lid(): string | undefined {
+    return keyText(this.key)
   }
 }

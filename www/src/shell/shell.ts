@@ -104,7 +104,10 @@ export class Shell {
     this.#options = options
     this.#events = events
     this.#connection = new Connection(database)
-    this.#slots = new Slots((table) => this.#connection.stores.get(table))
+    this.#slots = new Slots(
+      (table) => this.#connection.stores.get(table),
+      (table) => this.#nameless(table),
+    )
     this.#stores = new Stores(this.#connection, this.#blobs)
     this.#reader = new Reader(this.#connection, this.#slots, this.#blobs)
     this.#transport = new Transport(server, compresses(options))
@@ -208,6 +211,11 @@ export class Shell {
     } catch (error) {
       report(error)
     }
+  }
+
+  #nameless(table: string): void {
+    const message = `Record left out (table ${table}): bad-key`
+    this.#guard(() => this.#events.log('error', message))
   }
 
   #perform(effect: Effect, bytes: Uint8Array): void {

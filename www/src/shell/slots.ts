@@ -4,7 +4,7 @@
  */
 
 import { Kind, type LoggedRange, type LogRow as StoredRow } from '../capture/row'
-import { encodeKey } from '../key'
+import { keyText } from '../key'
 import { type BlobHashes, encodeValue } from '../values/encode'
 import { snapshotJson } from '../values/plain'
 import { type BlobMap, byHash, hashBlobs } from './blob-lane'
@@ -48,15 +48,27 @@ export class Slots {
   #wire = new Map<number, string>()
   #nextSlot = 0
   readonly #keysOf: (table: string) => TableKeys | undefined
+  readonly #nameless: (table: string) => void
 
-  /** `keysOf` tells how a table's store finds its keys. */
-  constructor(keysOf: (table: string) => TableKeys | undefined) {
+  /**
+   * `keysOf` tells how a table's store finds its keys; `nameless` hears of a record that is left out,
+   * since its key has no text.
+   */
+  constructor(
+    keysOf: (table: string) => TableKeys | undefined,
+    nameless: (table: string) => void = () => undefined,
+  ) {
     this.#keysOf = keysOf
+    this.#nameless = nameless
   }
 
   /** Turns a log row into operations; keeps its values where `keep` says so. */
   walk(table: string, row: StoredRow, keep: boolean): LogRow {
     const ops: LogOp[] = []
+    const add = (op: LogOp | undefined) => {
+      if (op !== undefined) ops.push(op)
+      else if (keep) this.#nameless(table)
+    }
     let start = 0
     for (let i = 0; i < row.ops.length; i += 3) {
       const key = row.ops[i + 1] as IDBValidKey
@@ -65,33 +77,35 @@ export class Slots {
         case Kind.put: {
           const json = row.json.slice(start, start + extra)
           start += extra
-          ops.push(this.#put(key, { kind: 'json', json, table }, extra, keep))
+          add(this.#put(key, { kind: 'json', json, table }, extra, keep))
           break
         }
         case Kind.putTyped: {
           const value = row.typed?.[extra]
-          ops.push(this.#put(key, { kind: 'value', value, table }, UNKNOWN_BYTES, keep))
+          add(this.#put(key, { kind: 'value', value, table }, UNKNOWN_BYTES, keep))
           break
         }
         case Kind.putReference:
-          ops.push(this.#put(key, { kind: 'reference', table, key }, UNKNOWN_BYTES, keep))
+          add(this.#put(key, { kind: 'reference', table, key }, UNKNOWN_BYTES, keep))
           break
         case Kind.delete:
-          ops.push({ kind: 'delete', lid: encodeKey(key) })
+          add(deletion(key))
           break
         case Kind.deleteRange:
-          ops.push(deleteRange(row.ops[i + 1] as LoggedRange))
+          add(deleteRange(row.ops[i + 1] as LoggedRange))
           break
         default:
-          ops.push({ kind: 'clear' })
+          add({ kind: 'clear' })
       }
     }
     return { table, row: row.row ?? 0, atMs: row.at, user: rowUser(row.user), ops }
   }
 
-  #put(key: IDBValidKey, held: Held, bytes: number, keep: boolean): LogOp {
+  #put(key: IDBValidKey, held: Held, bytes: number, keep: boolean): LogOp | undefined {
+    const lid = keyText(key)
+    if (lid === undefined) return undefined
     const slot = keep ? this.#keep(held) : 0
-    return { kind: 'put', lid: encodeKey(key), slot, bytes, reference: held.kind === 'reference' }
+    return { kind: 'put', lid, slot, bytes, reference: held.kind === 'reference' }
   }
 
   #keep(held: Held): number {
@@ -103,12 +117,17 @@ export class Slots {
 
   /** Keeps a page of an app's records. */
   scan(table: string, keys: readonly IDBValidKey[], values: readonly unknown[]): ScanRecord[] {
-    return values.map((value, index) => {
+    return values.flatMap((value, index) => {
+      const lid = keyText(keys[index] as IDBValidKey)
+      if (lid === undefined) {
+        this.#nameless(table)
+        return []
+      }
       const json = snapshotJson(value)
       const held: Held =
         json === undefined ? { kind: 'value', value, table } : { kind: 'json', json, table }
       return {
-        lid: encodeKey(keys[index] as IDBValidKey),
+        lid,
         slot: this.#keep(held),
         bytes: json === undefined ? UNKNOWN_BYTES : json.length,
       }
@@ -207,9 +226,16 @@ export class Slots {
   }
 }
 
-function deleteRange({ lower, upper, lowerOpen, upperOpen }: LoggedRange): LogOp {
-  const bound = (key: IDBValidKey | undefined) => (key === undefined ? null : encodeKey(key))
-  return { kind: 'deleteRange', lower: bound(lower), upper: bound(upper), lowerOpen, upperOpen }
+function deletion(key: IDBValidKey): LogOp | undefined {
+  const lid = keyText(key)
+  return lid === undefined ? undefined : { kind: 'delete', lid }
+}
+
+function deleteRange({ lower, upper, lowerOpen, upperOpen }: LoggedRange): LogOp | undefined {
+  const bound = (key: IDBValidKey | undefined) => (key === undefined ? null : keyText(key))
+  const [from, to] = [bound(lower), bound(upper)]
+  if (from === undefined || to === undefined) return undefined
+  return { kind: 'deleteRange', lower: from, upper: to, lowerOpen, upperOpen }
 }
 
 /** Under whom a row was written. What is no user's name is nobody's. */

@@ -10,7 +10,7 @@ import {
   tableOfLog,
 } from '../capture/names'
 import { Kind, type LogRow } from '../capture/row'
-import { encodeKey } from '../key'
+import { keyText } from '../key'
 import type { Beside } from './beside'
 import type { BlobMap } from './blob-lane'
 import type { Blobs } from './blobs'
@@ -207,7 +207,8 @@ function recordOf(write: Write, table: string): string | undefined {
 function hits(ops: readonly unknown[], at: number, touched: ReadonlySet<string>): boolean {
   const kind = ops[at]
   if (kind === Kind.deleteRange || kind === Kind.clear) return true
-  return touched.has(encodeKey(ops[at + 1] as IDBValidKey))
+  const lid = keyText(ops[at + 1] as IDBValidKey)
+  return lid !== undefined && touched.has(lid)
 }
 
 /** Compares the fence in a transaction over the meta store. */
