@@ -124,6 +124,22 @@ describe('records from their wire forms', () => {
   })
 })
 
+it('a pulled value that cannot be made is not made of what is left of it', () => {
+  const hash = 'A'.repeat(43)
+  const blobs = new Blobs()
+  const changes = new PulledChanges(blobs)
+  const value = [
+    ['~array', '~date', 5],
+    ['~blob', '', 1, hash],
+  ]
+  changes.keep(JSON.stringify({ changes: [{ value }] }))
+  expect(() => changes.value(0)).toThrow('Blob')
+  blobs.keep('pulled', new Map([[hash, new Blob(['x'])]]))
+  expect(() => changes.value(0)).toThrow('Blob')
+  changes.keep(JSON.stringify({ changes: [{ value }] }))
+  expect(changes.value(0)).toMatchObject([['~date', 5], expect.any(Blob)])
+})
+
 describe('server-sent events', () => {
   const text =
     ': hello\r\n\r\nevent: poke\r\ndata: {"cursor":"a"}\r\n\r\ndata: x\n\nevent:poke\rdata\r\r'

@@ -29,8 +29,8 @@ interface Pulled {
 /** The changes of the last pull, which writes name by their place. */
 export class PulledChanges {
   #changes: readonly Pulled[] = []
-  /** Decoding uses up what was parsed, and a transaction may be tried again. */
-  readonly #values = new Map<number, unknown>()
+  /** Decoding uses up what was parsed, also where it fails, and a transaction may be tried again. */
+  readonly #values = new Map<number, () => unknown>()
   readonly #blobs: Blobs
 
   constructor(blobs: Blobs) {
@@ -48,12 +48,25 @@ export class PulledChanges {
 
   /** The value of the change at a place. */
   value(index: number): unknown {
-    if (!this.#values.has(index)) {
-      const change = this.#changes[index]
-      if (change === undefined) throw new StorageFailure({ kind: 'other', name: 'ChangeMissing' })
-      this.#values.set(index, reviveValue(change.value, this.#blobs))
+    let value = this.#values.get(index)
+    if (value === undefined) {
+      value = this.#decoded(index)
+      this.#values.set(index, value)
     }
-    return this.#values.get(index)
+    return value()
+  }
+
+  #decoded(index: number): () => unknown {
+    const change = this.#changes[index]
+    if (change === undefined) throw new StorageFailure({ kind: 'other', name: 'ChangeMissing' })
+    try {
+      const value = reviveValue(change.value, this.#blobs)
+      return () => value
+    } catch (error) {
+      return () => {
+        throw error
+      }
+    }
   }
 }
 
