@@ -3,8 +3,6 @@
 
 use std::borrow::Borrow;
 
-use tidesync_protocol::sort;
-
 /// A map in the order of its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SortedMap<K, V> {
@@ -134,18 +132,9 @@ impl<K: Ord, V> Extend<(K, V)> for SortedMap<K, V> {
 /// Of equal keys the last one counts.
 impl<K: Ord, V> FromIterator<(K, V)> for SortedMap<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let entries: Vec<(K, V)> = entries.into_iter().collect();
-        let key = |place: usize| entries.get(place).map(|(key, _)| key);
-        let order = sort::order(entries.len(), &|one, other| key(one).cmp(&key(other)));
-        let mut entries = sort::arranged(entries, &order);
-        entries.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                std::mem::swap(next, kept);
-            }
-            same
-        });
-        Self { entries }
+        let mut map = Self::default();
+        map.extend(entries);
+        map
     }
 }
 
