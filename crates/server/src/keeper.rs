@@ -50,7 +50,7 @@ impl Keeper {
             Ok(0) => LOOK_PAUSE,
             Ok(_) => STEP_PAUSE,
             Err(error) => {
-                let error = crate::writer::describe(&error);
+                let error = crate::group::describe(&error);
                 tracing::warn!(error, "what is old could not be removed");
                 LOOK_PAUSE
             }

@@ -9,6 +9,7 @@
 pub mod access;
 mod clock;
 pub mod config;
+mod group;
 pub mod http;
 pub mod hub;
 mod keeper;

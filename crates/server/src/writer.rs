@@ -1,28 +1,22 @@
 //! The one writer: a thread that owns the database's write connection and applies pushes in
-//! groups. Several pushes share one transaction, each in a savepoint of its own; answers leave
-//! only after its commit (I17).
+//! groups (`group.rs`); answers leave only after their commit (I17).
 
-use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use tidesync_protocol::wire::VerdictEntry;
 use tokio::sync::oneshot;
 
 use crate::clock::now_ms;
+use crate::group::{Group, Job, PushJob, Task, begin, describe, guarded};
 use crate::hub::Hub;
 use crate::keeper::Keeper;
 use crate::push::Push;
 use crate::store::{
-    Appended, ApplyError, BlobError, BlobLimits, Chunk, Identity, Pushed, append_blob, apply_push,
-    finish_blob, renew_epoch,
+    Appended, BlobError, BlobLimits, Chunk, Identity, append_blob, finish_blob, renew_epoch,
 };
-
-/// Most operations that share a transaction: what bounds how long the first of them waits.
-const GROUP_OPS_MAX: usize = 4_000;
 
 /// Why a push was not applied. Nothing of it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,20 +42,7 @@ pub enum WriteError {
 }
 
 /// The verdicts on a push, and the epoch in which they were given.
-type Answer = Result<(Vec<VerdictEntry>, String), WriteError>;
-
-/// Something else that is to be written, in transactions of its own.
-type Task = Box<dyn FnOnce(&mut Connection, &mut Identity) + Send>;
-
-enum Job {
-    Push(PushJob),
-    Task(Task),
-}
-
-struct PushJob {
-    push: Push,
-    reply: oneshot::Sender<Answer>,
-}
+pub(crate) type Answer = Result<(Vec<VerdictEntry>, String), WriteError>;
 
 /// Hands pushes to the writer. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -235,139 +216,4 @@ fn push(
     let after = group.after.take();
     group.answer_all();
     after
-}
-
-/// The pushes of one transaction, with their answers once they are known.
-#[derive(Default)]
-struct Group {
-    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
-    /// The spaces in which something has changed, as they are stored.
-    changed: BTreeSet<String>,
-    /// What comes next.
-    after: Option<Task>,
-}
-
-impl Group {
-    /// Applies `first` and what waits behind it, and commits. On an error nothing was done.
-    fn apply(
-        &mut self,
-        connection: &mut Connection,
-        identity: &Identity,
-        first: PushJob,
-        jobs: &Receiver<Job>,
-    ) -> rusqlite::Result<()> {
-        let mut next = Some(first);
-        let mut ops = 0;
-        let mut transaction = match begin(connection) {
-            Ok(transaction) => transaction,
-            Err(error) => {
-                self.answers
-                    .extend(next.map(|job| (job.reply, Err(WriteError::Unavailable))));
-                return Err(error);
-            }
-        };
-        while let Some(PushJob { push, reply }) = next {
-            ops += push.ops.len();
-            let pushed = apply_one(&mut transaction, identity, push);
-            let answer = pushed.map(|pushed| {
-                self.changed.extend(pushed.changed);
-                (pushed.verdicts, identity.epoch.clone())
-            });
-            self.answers.push((reply, answer));
-            // A full disk can roll the whole transaction back.
-            if transaction.is_autocommit() {
-                return Err(rusqlite::Error::InvalidQuery);
-            }
-            next = if ops < GROUP_OPS_MAX {
-                self.next(jobs)
-            } else {
-                None
-            };
-        }
-        transaction.commit()
-    }
-
-    /// The push that waits; none where a task comes before it.
-    fn next(&mut self, jobs: &Receiver<Job>) -> Option<PushJob> {
-        match jobs.try_recv().ok()? {
-            Job::Push(job) => Some(job),
-            Job::Task(task) => {
-                self.after = Some(task);
-                None
-            }
-        }
-    }
-
-    fn refuse_all(&mut self) {
-        for (_, answer) in &mut self.answers {
-            if answer.is_ok() {
-                *answer = Err(WriteError::Unavailable);
-            }
-        }
-    }
-
-    fn answer_all(self) {
-        for (reply, answer) in self.answers {
-            // Whoever asked may be gone; the outcome is recorded for their next attempt.
-            drop(reply.send(answer));
-        }
-    }
-}
-
-fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
-    connection.transaction_with_behavior(TransactionBehavior::Immediate)
-}
-
-/// Applies one push in a savepoint, which an error or a panic rolls back.
-fn apply_one(
-    transaction: &mut Transaction<'_>,
-    identity: &Identity,
-    push: Push,
-) -> Result<Pushed, WriteError> {
-    guarded(|| {
-        let savepoint = transaction.savepoint()?;
-        let pushed = apply_push(&savepoint, identity, push, now_ms())?;
-        savepoint.commit()?;
-        Ok(pushed)
-    })
-}
-
-/// One push that makes the server panic must not end the writer for all.
-fn guarded<T>(apply: impl FnOnce() -> Result<T, ApplyError>) -> Result<T, WriteError> {
-    match catch_unwind(AssertUnwindSafe(apply)) {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(ApplyError::ForeignClient)) => Err(WriteError::ForeignClient),
-        Ok(Err(ApplyError::ClientExpired)) => Err(WriteError::ClientExpired),
-        Ok(Err(ApplyError::ForeignSpace)) => Err(WriteError::Failed),
-        Ok(Err(ApplyError::Sqlite(error))) => {
-            tracing::error!(error = describe(&error), "writing failed");
-            Err(WriteError::Unavailable)
-        }
-        Err(_) => {
-            tracing::error!("what was to be written made the server panic");
-            Err(WriteError::Failed)
-        }
-    }
-}
-
-/// What went wrong, without SQL text or values (SEC19).
-pub(crate) fn describe(error: &rusqlite::Error) -> String {
-    match error.sqlite_error() {
-        Some(error) => format!("{error}"),
-        None => "the database and the server disagree".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_refuses_one_push_and_ends_nothing() {
-        assert_eq!(
-            guarded::<()>(|| panic!("planted")).err(),
-            Some(WriteError::Failed)
-        );
-        assert!(guarded(|| Ok(())).is_ok());
-    }
 }

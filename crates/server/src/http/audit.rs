@@ -10,8 +10,8 @@ use axum::response::Response;
 use super::auth::authenticate;
 use super::query::Query;
 use super::{ApiError, Shared, json_answer};
+use crate::group::describe;
 use crate::store::{self, AUDIT_LIMIT_MAX, AuditError, AuditFilter};
-use crate::writer::describe;
 
 /// Entries of a page when the request does not say how many.
 const LIMIT_DEFAULT: u64 = 100;

@@ -16,11 +16,11 @@ use super::auth::authenticate;
 use super::query::Query;
 use super::{ApiError, Shared, body};
 use crate::access::{Access, Grant, Space};
+use crate::group::describe;
 use crate::store::{
     Appended, BlobError, BlobLimits, BlobProgress, CHUNK_BYTES_MAX, Chunk, blob_digest,
     blob_progress, read_blob,
 };
-use crate::writer::describe;
 
 /// The header that says how many bytes a blob has.
 pub(super) const SIZE_HEADER: HeaderName = HeaderName::from_static("tidesync-blob-size");

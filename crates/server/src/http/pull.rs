@@ -79,7 +79,7 @@ pub(super) async fn read_at<T: Send + 'static>(
             Err(ApiError::EpochChanged { epoch })
         }
         Err(PullError::Sqlite(error)) => {
-            tracing::error!(error = crate::writer::describe(&error), "reading failed");
+            tracing::error!(error = crate::group::describe(&error), "reading failed");
             Err(ApiError::Unavailable)
         }
     }

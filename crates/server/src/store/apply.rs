@@ -20,6 +20,10 @@ use crate::push::{CheckedOp, Push, entry, rejected};
 /// About the most bytes of records in the answer to one push. What would come after them is put off.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// About the most bytes of records that one push reads and writes: what bounds how long all others wait
+/// for it, since a small patch may be of a large record. What would come after them is put off.
+const WORK_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// A push was not applied; the caller rolls back what it wrote.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -44,6 +48,8 @@ pub struct Pushed {
     pub verdicts: Vec<VerdictEntry>,
     /// The spaces in which something has changed, as they are stored.
     pub changed: Vec<String>,
+    /// About the bytes of records that were read and written.
+    pub work_bytes: usize,
 }
 
 /// Applies `push`. The caller holds a write transaction (or a savepoint in one), commits it before
@@ -73,6 +79,7 @@ pub fn apply_push(
         client: &push.client,
         spaces: BTreeMap::new(),
         told_bytes: 0,
+        work_bytes: 0,
         now_ms,
     };
     let verdicts = push
@@ -91,11 +98,16 @@ pub fn apply_push(
             CheckedOp::Refused(entry) => Ok(entry),
         })
         .collect::<Result<Vec<_>, _>>()?;
+    let work_bytes = applying.work_bytes;
     let spaces = applying.spaces.into_values();
     let changed = spaces
         .filter_map(|space| space.store(connection, identity).transpose())
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(Pushed { verdicts, changed })
+    Ok(Pushed {
+        verdicts,
+        changed,
+        work_bytes,
+    })
 }
 
 struct Applying<'a> {
@@ -107,6 +119,8 @@ struct Applying<'a> {
     spaces: BTreeMap<String, Writing>,
     /// Bytes of records in the verdicts so far.
     told_bytes: usize,
+    /// Bytes of records that were read and written so far.
+    work_bytes: usize,
     now_ms: i64,
 }
 
@@ -153,7 +167,7 @@ impl Applying<'_> {
         perform: impl FnOnce(&mut Self, &Op) -> Result<Performed, ApplyError>,
     ) -> Result<VerdictEntry, ApplyError> {
         // From here on all of them, so that those of one record stay in their order.
-        if ANSWER_BYTES_MAX < self.told_bytes {
+        if ANSWER_BYTES_MAX < self.told_bytes || WORK_BYTES_MAX < self.work_bytes {
             return Ok(put_off(op.op));
         }
         let space = self.grant.space(&op.space);
@@ -268,11 +282,13 @@ impl Applying<'_> {
             && records::insert(self.connection, &space, op, &next, self.now_ms)?
         {
             writing.head.version = next.version;
+            self.work_bytes += next.bytes();
             let outcome = Outcome::done(Recorded::Applied, next.version);
             return Ok(Performed::of(outcome));
         }
         let found = records::find(self.connection, &space, op)?;
         let is_there = found.is_some();
+        self.work_bytes += found.as_ref().map_or(0, Stored::bytes);
         let stands = found.or_else(|| head.forgotten(op.base));
         match incoming.decide(stands.as_ref()) {
             Decision::Apply(next) => {
@@ -301,6 +317,7 @@ impl Applying<'_> {
         let is_new = writing.head.version < next.version;
         // A tombstone that was forgotten is not remembered for being said again.
         if is_new || is_there {
+            self.work_bytes += next.bytes();
             let space = &writing.space.stored;
             records::write(self.connection, space, op, next, self.now_ms)?;
         }
@@ -352,7 +369,7 @@ fn told_bytes(entry: &VerdictEntry) -> usize {
 fn put_off(op: String) -> VerdictEntry {
     VerdictEntry {
         code: Some(code::UNAVAILABLE.to_owned()),
-        message: Some("the answer is full; the rest goes with the next push".to_owned()),
+        message: Some("the push is too much at once; the rest goes with the next".to_owned()),
         ..entry(op, Verdict::Retry)
     }
 }

@@ -1,12 +1,14 @@
 //! A plain object's text: reading its top-level fields, and writing them in their order, which
 //! JavaScript shows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use tidesync_protocol::hash::FIELDS_MAX;
 use tidesync_protocol::json::push_text;
 
 /// What is written to fields; none where one is removed.
@@ -14,13 +16,17 @@ pub(super) type Changes<'a> = BTreeMap<&'a str, Option<&'a RawValue>>;
 
 /// A plain object's fields in their order.
 #[derive(Debug, Clone)]
-pub(super) struct Document<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct Document<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A field's name, which most often stands in the text as it is.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Document<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct FieldsVisitor;
         impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Vec<(String, &'de RawValue)>;
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a plain object")
@@ -28,8 +34,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Document<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    fields.push((name, value));
                 }
                 Ok(fields)
             }
@@ -47,14 +53,19 @@ impl<'a> Document<'a> {
     pub(super) fn fields(&self) -> BTreeMap<&str, &'a RawValue> {
         let fields = self.0.iter();
         fields
-            .map(|(name, value)| (name.as_str(), *value))
+            .map(|(name, value)| (name.as_ref(), *value))
             .collect()
+    }
+
+    /// Whether its fields count one by one.
+    pub(super) fn has_fields(&self) -> bool {
+        self.0.len() <= FIELDS_MAX
     }
 
     /// Makes `changes`. A field keeps its place; new ones come last.
     pub(super) fn change(&mut self, changes: &Changes<'a>) {
         self.0
-            .retain_mut(|(name, value)| match changes.get(name.as_str()) {
+            .retain_mut(|(name, value)| match changes.get(name.as_ref()) {
                 None => true,
                 Some(None) => false,
                 Some(Some(latest)) => {
@@ -62,17 +73,17 @@ impl<'a> Document<'a> {
                     true
                 }
             });
-        let old: BTreeSet<String> = self.0.iter().map(|(name, _)| name.clone()).collect();
-        for (&name, value) in changes {
-            if let Some(value) = value.filter(|_| !old.contains(name)) {
-                self.0.push((name.to_owned(), value));
-            }
-        }
+        let old: BTreeSet<&str> = self.0.iter().map(|(name, _)| name.as_ref()).collect();
+        let new = changes.iter().filter(|(name, _)| !old.contains(*name));
+        let new: Vec<_> = new
+            .filter_map(|(&name, value)| Some((Cow::Borrowed(name), (*value)?)))
+            .collect();
+        self.0.extend(new);
     }
 
     pub(super) fn to_text(&self) -> String {
         let fields = self.0.iter();
-        object_text(fields.map(|(name, value)| (name.as_str(), *value)))
+        object_text(fields.map(|(name, value)| (name.as_ref(), *value)))
     }
 }
 

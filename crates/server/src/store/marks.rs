@@ -7,6 +7,9 @@ use tidesync_protocol::hash::FIELDS_MAX;
 use tidesync_protocol::hlc::Hlc;
 use tidesync_protocol::merge::Stamp;
 
+/// About the bytes that are stored of a mark besides its field's name.
+const MARK_BYTES: usize = 64;
+
 /// A write: the version that it made, its clock and its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -128,6 +131,12 @@ impl Marks {
         for (_, name) in removed.into_iter().take(surplus) {
             self.each.remove(&name);
         }
+    }
+
+    /// About the bytes that are stored of them.
+    pub(super) fn bytes(&self) -> usize {
+        let each = self.each.keys();
+        each.map(|name| MARK_BYTES + name.len()).sum()
     }
 
     /// As it is stored; none where `own`, the record's own mark, says all.

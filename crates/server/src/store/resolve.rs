@@ -2,7 +2,7 @@
 //! operation's base, the rule of `tidesync_protocol::merge` decides, or nobody does.
 
 use tidesync_protocol::canonical::canonical_bytes;
-use tidesync_protocol::hash::{FIELDS_MAX, FieldHasher, Fields, PUBLIC_KEY};
+use tidesync_protocol::hash::FIELDS_MAX;
 use tidesync_protocol::hlc::Hlc;
 use tidesync_protocol::merge::{Strategy, Write, winner};
 use tidesync_protocol::wire::{Op, OpKind, PUSH_BYTES_MAX, Winner};
@@ -21,6 +21,13 @@ pub(super) struct Stored {
     /// Who made the last one.
     pub(super) client: String,
     pub(super) marks: Marks,
+}
+
+impl Stored {
+    /// About the bytes that are read or written with it.
+    pub(super) fn bytes(&self) -> usize {
+        self.doc.as_ref().map_or(0, String::len) + self.marks.bytes()
+    }
 }
 
 /// A field that was resolved without asking.
@@ -101,11 +108,10 @@ impl Incoming<'_> {
         let Some(doc) = &stored.doc else {
             return self.put_on_tombstone(stored, value);
         };
-        if !has_fields(value) || !has_fields(doc) {
-            return self.put_as_one(stored, value, doc);
-        }
         match (Document::read(value), Document::read(doc)) {
-            (Some(new), Some(old)) => Merging::new(self, stored, &old).put(&new),
+            (Some(new), Some(old)) if new.has_fields() && old.has_fields() => {
+                Merging::new(self, stored, &old).put(&new)
+            }
             _ => self.put_as_one(stored, value, doc),
         }
     }
@@ -126,7 +132,7 @@ impl Incoming<'_> {
         };
         if stored.version == self.op.base {
             self.apply_patch(stored, old, &changes)
-        } else if self.op.base < stored.version && has_fields(doc) {
+        } else if self.op.base < stored.version && old.has_fields() {
             Merging::new(self, stored, &old).patch(changes)
         } else {
             // An older copy was restored, and lacks what the patch was made on; or there are no fields.
@@ -353,12 +359,6 @@ pub(super) fn write<'a>(mark: &'a Mark, value: Option<&'a [u8]>) -> Write<'a> {
         stamp: mark.stamp(),
         value,
     }
-}
-
-/// Whether a value's fields count one by one.
-fn has_fields(value: &str) -> bool {
-    let hashes = FieldHasher::new(PUBLIC_KEY).field_hashes(value.as_bytes());
-    matches!(hashes, Ok(Fields::Each(_)))
 }
 
 /// Equal for equal values. What is stored was checked when it came; the text stands for itself where
