@@ -115,7 +115,7 @@ struct LimitArguments {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     user_requests_per_minute: u32,
 
-    /// Most failed authentications of an address in a minute
+    /// Most tokens of an address in a minute whose signature does not hold
     #[arg(long, value_name = "COUNT", default_value_t = 60)]
     #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     failed_auth_per_minute: u32,

@@ -72,7 +72,7 @@ pub struct Limits {
     pub connections_max: usize,
     /// Most requests of a user in a minute; past it, 429.
     pub user_requests_per_minute: u32,
-    /// Most failed authentications of an address in a minute; past it, 429.
+    /// Most tokens of an address in a minute whose signature does not hold; past it, 429.
     pub failed_auth_per_minute: u32,
     /// Most open streams of a user; past it, 429.
     pub user_streams_max: usize,

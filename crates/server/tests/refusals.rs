@@ -162,12 +162,24 @@ fn forged_tokens_are_refused() {
 }
 
 #[test]
-fn failed_authentication_is_limited_and_shuts_out_nobody_else() {
+fn guessing_the_key_is_limited_and_shuts_out_nobody_else() {
     let server = start_with(|config| config.limits.failed_auth_per_minute = 3);
-    let statuses: Vec<u16> = (0..5).map(|_| server.post_with(&[], b"").status).collect();
+    let with = |key: &[u8], ends_s: u64| {
+        let head = json!({ "alg": "HS256", "typ": "JWT" });
+        let token = token_of(&head, &json!({ "sub": "alice", "exp": ends_s }), key);
+        let bearer = format!("Bearer {token}");
+        server.post_with(&[("authorization", &bearer)], b"").status
+    };
+    let guess = || with(b"another key of thirty-two bytes!", YEAR_3000_S);
+    let statuses: Vec<u16> = (0..5).map(|_| guess()).collect();
     assert_eq!(statuses, [401, 401, 401, 429, 429]);
     let answer = server.push("alice", 'a', &[]);
     assert_eq!(answer.status, 200);
+    // All behind a proxy have one address: whose token has ended must hear of it.
+    let ended: Vec<u16> = (0..9).map(|_| with(KEY, 1_000)).collect();
+    assert_eq!(ended, [401; 9]);
+    assert_eq!(server.post_with(&[], b"").status, 401, "none at all");
+    assert_eq!(guess(), 429);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderMap;
 
 use super::rate::Network;
-use super::token::Holder;
+use super::token::{Holder, TokenError};
 use super::{ApiError, Shared};
 
 /// What the request's token says, within the rate of the user whom it names.
@@ -16,12 +16,15 @@ pub(super) fn authenticate(
     address: SocketAddr,
 ) -> Result<Holder, ApiError> {
     let now = Instant::now();
-    let Ok(holder) = shared.tokens.bearer(headers) else {
-        // Only failures are counted and refused, so that whoever guesses behind an address shuts
-        // out nobody else behind it.
-        let taken = shared.addresses.take(&Network::from(address.ip()), now);
-        return Err(taken.map_or_else(rate_limited, |()| ApiError::Unauthorized));
-    };
+    let holder = shared.tokens.bearer(headers).map_err(|error| {
+        // Only what nobody signed is counted and refused: all behind a proxy share its address, and
+        // a token that has ended must be told so, or nobody would get a new one.
+        let taken = match error {
+            TokenError::Forged => shared.addresses.take(&Network::from(address.ip()), now),
+            TokenError::Invalid => Ok(()),
+        };
+        taken.map_or_else(rate_limited, |()| ApiError::Unauthorized)
+    })?;
     let user = holder.grant.subject().to_owned();
     shared.users.take(&user, now).map_err(rate_limited)?;
     Ok(holder)

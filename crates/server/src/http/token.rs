@@ -23,8 +23,14 @@ const LEEWAY: Duration = Duration::from_secs(30);
 
 /// A token does not hold. Why is not told: it would help to forge one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the token does not hold")]
-pub struct TokenError;
+pub enum TokenError {
+    /// Its signature is not that of the key: somebody may be guessing the key.
+    #[error("the token does not hold")]
+    Forged,
+    /// There is none, it is signed and has ended, or it is not of the form.
+    #[error("the token does not hold")]
+    Invalid,
+}
 
 /// What the server reads of a token, and writes into a development token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -108,15 +114,15 @@ impl Tokens {
     pub fn bearer(&self, headers: &HeaderMap) -> Result<Holder, TokenError> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(TokenError);
+            return Err(TokenError::Invalid);
         };
         let (scheme, token) = value
             .to_str()
             .ok()
             .and_then(|value| value.split_once(' '))
-            .ok_or(TokenError)?;
+            .ok_or(TokenError::Invalid)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(TokenError);
+            return Err(TokenError::Invalid);
         }
         self.verify(token)
     }
@@ -127,18 +133,24 @@ impl Tokens {
     /// [`TokenError`] when it does not hold.
     pub fn verify(&self, token: &str) -> Result<Holder, TokenError> {
         if TOKEN_BYTES_MAX < token.len() {
-            return Err(TokenError);
+            return Err(TokenError::Invalid);
         }
-        let data =
-            decode::<Claims>(token, &self.decoding, &self.validation).map_err(|_| TokenError)?;
+        let data = decode::<Claims>(token, &self.decoding, &self.validation);
+        let data = data.map_err(|error| {
+            if matches!(error.kind(), ErrorKind::InvalidSignature) {
+                TokenError::Forged
+            } else {
+                TokenError::Invalid
+            }
+        })?;
         if !is_plain(&data.header) {
-            return Err(TokenError);
+            return Err(TokenError::Invalid);
         }
         let claims = data.claims;
         let ends = Duration::try_from_secs_f64(claims.exp).unwrap_or(Duration::MAX);
         let until_ms = ends.saturating_add(LEEWAY).as_millis();
         Ok(Holder {
-            grant: Grant::new(&claims.sub, claims.spaces).map_err(|_| TokenError)?,
+            grant: Grant::new(&claims.sub, claims.spaces).map_err(|_| TokenError::Invalid)?,
             until_ms: u64::try_from(until_ms).unwrap_or(u64::MAX),
         })
     }
@@ -155,12 +167,12 @@ impl Tokens {
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<(String, u64), TokenError> {
-        Grant::new(subject, spaces.clone()).map_err(|_| TokenError)?;
+        Grant::new(subject, spaces.clone()).map_err(|_| TokenError::Invalid)?;
         let ends = now
             .duration_since(SystemTime::UNIX_EPOCH)
-            .map_err(|_| TokenError)?
+            .map_err(|_| TokenError::Invalid)?
             + lifetime;
-        let seconds = u32::try_from(ends.as_secs()).map_err(|_| TokenError)?;
+        let seconds = u32::try_from(ends.as_secs()).map_err(|_| TokenError::Invalid)?;
         let claims = Claims {
             sub: subject.to_owned(),
             exp: seconds.into(),
@@ -169,7 +181,7 @@ impl Tokens {
             spaces,
         };
         let token = encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
-            .map_err(|_| TokenError)?;
+            .map_err(|_| TokenError::Invalid)?;
         Ok((token, u64::from(seconds) * 1_000))
     }
 }
