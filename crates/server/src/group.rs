@@ -16,7 +16,7 @@ use crate::writer::{Answer, WriteError};
 /// waits.
 const GROUP_OPS_MAX: usize = 4_000;
 
-/// Bytes of records, read and written, at which a group ends.
+/// Bytes of records, read, written and told, at which a group ends.
 const GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Something else than a push that is to be written, in transactions of its own.
@@ -28,8 +28,12 @@ pub(crate) enum Job {
     Task(Task),
 }
 
+/// What is given back once a job is done: the memory that its request holds.
+pub(crate) type Held = Box<dyn Send>;
+
 pub(crate) struct PushJob {
     pub(crate) push: Push,
+    pub(crate) held: Held,
     pub(crate) reply: oneshot::Sender<Answer>,
 }
 
@@ -63,11 +67,13 @@ impl Group {
                 return Err(error);
             }
         };
-        while let Some(PushJob { push, reply }) = next {
-            self.ops += push.ops.len();
+        while let Some(PushJob { push, held, reply }) = next {
+            // Empty ones are work too.
+            self.ops += push.ops.len().max(1);
             let pushed = apply_one(&mut transaction, identity, push);
+            drop(held);
             let answer = pushed.map(|pushed| {
-                self.bytes += pushed.work_bytes;
+                self.bytes += pushed.work_bytes + pushed.told_bytes;
                 self.changed.extend(pushed.changed);
                 (pushed.verdicts, identity.epoch.clone())
             });
@@ -185,7 +191,8 @@ mod tests {
         let grant = Grant::new("alice", BTreeMap::new()).expect("a good name");
         let push = read(body.as_bytes(), &grant, None).expect("a push");
         let (reply, _) = oneshot::channel();
-        PushJob { push, reply }
+        let held = Box::new(());
+        PushJob { push, held, reply }
     }
 
     /// How many pushes `group` takes of three that wait.
@@ -218,6 +225,15 @@ mod tests {
         assert_eq!(taken(Group::default(), &put), 3);
         assert_eq!(taken(nearly_full(), &put), 1);
         assert_eq!(taken(nearly_full(), ""), 3);
+    }
+
+    #[test]
+    fn empty_pushes_end_a_group_too() {
+        let group = Group {
+            ops: GROUP_OPS_MAX - 2,
+            ..Group::default()
+        };
+        assert_eq!(taken(group, ""), 2);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tidesync_protocol::wire::VerdictEntry;
 use tokio::sync::oneshot;
 
 use crate::clock::now_ms;
-use crate::group::{Group, Job, PushJob, Task, begin, describe, guarded};
+use crate::group::{Group, Held, Job, PushJob, Task, begin, describe, guarded};
 use crate::hub::Hub;
 use crate::keeper::Keeper;
 use crate::push::Push;
@@ -75,13 +75,14 @@ impl Writer {
     }
 
     /// Applies `push` and returns its verdicts once they are durable, with the epoch in which they
-    /// were given.
+    /// were given. `held` is dropped as soon as the push is, though nobody waits any more.
     ///
     /// # Errors
     /// [`WriteError`]; nothing of the push was done.
-    pub async fn apply(&self, push: Push) -> Answer {
+    pub async fn apply(&self, push: Push, held: impl Send + 'static) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.queue(Job::Push(PushJob { push, reply }))?;
+        let held: Held = Box::new(held);
+        self.queue(Job::Push(PushJob { push, held, reply }))?;
         answer.await.unwrap_or(Err(WriteError::Failed))
     }
 
@@ -100,7 +101,7 @@ impl Writer {
         Ok(epoch)
     }
 
-    /// Takes a chunk of a blob.
+    /// Takes a chunk of a blob. `held` is dropped as soon as the chunk is, though nobody waits any more.
     ///
     /// # Errors
     /// [`WriteError`], and within it why the chunk was not taken; nothing was done.
@@ -108,6 +109,7 @@ impl Writer {
         &self,
         chunk: Chunk,
         limits: BlobLimits,
+        held: impl Send + 'static,
     ) -> Result<Result<Appended, BlobError>, WriteError> {
         self.perform(move |connection, _| {
             let transaction = begin(connection)?;
@@ -115,6 +117,7 @@ impl Writer {
             if appended.is_ok() {
                 transaction.commit()?;
             }
+            drop((chunk, held));
             Ok(appended)
         })
         .await

@@ -83,6 +83,33 @@ fn a_full_queue_refuses_and_what_was_taken_is_done() {
 }
 
 #[test]
+fn what_waits_for_the_writer_holds_its_memory_though_the_sender_has_gone() {
+    let server = start_with(|config| {
+        config.limits.held_bytes_max = 256 * 1024;
+        config.limits.busy_timeout = Duration::from_secs(60);
+        config.limits.request_timeout = Duration::from_secs(2);
+    });
+    let other = lock(&server);
+    let large = |number: u64| {
+        let value = json!("x".repeat(200_000));
+        let op = put(&format!("i.{number}"), &format!("n{number}"), &value);
+        let answer = server.push("alice", 'a', &[op]);
+        (answer.status, answer.json()["message"].to_string())
+    };
+    let (status, message) = large(1);
+    assert_eq!((status, message.contains("too long")), (503, true));
+    let (status, message) = large(2);
+    assert_eq!((status, message.contains("cannot take")), (503, true));
+    let unlocked = other.execute_batch("ROLLBACK");
+    unlocked.expect("the end of the lock");
+    // Behind the first one, which is done and gone then.
+    let small = [put("i.3", "n3", &json!(3))];
+    assert!((0..100).any(|_| server.push("alice", 'a', &small).status == 200));
+    assert_eq!(large(2).0, 200);
+    assert_eq!(server.records().len(), 3);
+}
+
+#[test]
 fn a_failure_in_the_middle_leaves_nothing_and_harms_no_other_push() {
     let server = impatient();
     server
@@ -122,7 +149,7 @@ fn a_full_disk_is_unavailable_and_what_was_there_stays() {
         let body = push(&client('a'), "alice", "b", &[op]);
         let grant = Grant::new("alice", BTreeMap::new()).expect("a good name");
         let push = tidesync_server::push::read(&body, &grant, None).expect("a push");
-        let answer = runtime.block_on(writer.apply(push));
+        let answer = runtime.block_on(writer.apply(push, ()));
         drop(writer);
         thread.join().expect("no panic");
         answer.map(|(verdicts, _)| verdicts[0].version)

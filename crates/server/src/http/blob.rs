@@ -77,7 +77,7 @@ pub(super) async fn upload(
     }
     let limits = (CHUNK_BYTES_MAX, CHUNK_BYTES_MAX);
     let arrived = body::receive(&parts.headers, body, limits, &shared.held).await?;
-    let (bytes, _held) = arrived.decode()?;
+    let (bytes, held) = arrived.decode()?;
     let chunk = Chunk {
         space: space.stored,
         hash,
@@ -85,18 +85,18 @@ pub(super) async fn upload(
         offset,
         bytes: bytes.to_vec(),
     };
-    take(&shared, chunk).await.map(Json)
+    take(&shared, chunk, held).await.map(Json)
 }
 
 /// Appends a chunk. What is whole then is hashed beside the writer: it may be large.
-async fn take(shared: &Shared, chunk: Chunk) -> Result<Progress, ApiError> {
+async fn take(shared: &Shared, chunk: Chunk, held: body::Held) -> Result<Progress, ApiError> {
     let limits = &shared.limits;
     let limits = BlobLimits {
         blob_bytes_max: limits.blob_bytes_max,
         space_bytes_max: limits.space_blob_bytes_max,
     };
     let (hash, size) = (chunk.hash.clone(), chunk.size);
-    let appended = shared.writer.append_blob(chunk, limits).await?;
+    let appended = shared.writer.append_blob(chunk, limits, held).await?;
     let id = match appended.map_err(|error| refused(&error, limits))? {
         Appended::Progress(progress) => return Ok(progress.into()),
         Appended::Whole(id) => id,

@@ -26,8 +26,7 @@ pub(super) async fn push(
     let arrived = body::receive(&parts.headers, body, limits, &shared.held).await?;
     let (push, held) = decode(&shared, arrived, holder.grant).await?;
     let batch = push.batch.clone();
-    let (verdicts, epoch) = shared.writer.apply(push).await?;
-    drop(held);
+    let (verdicts, epoch) = shared.writer.apply(push, held).await?;
     let outcome = Outcome(count(verdicts.iter().map(|entry| entry.verdict)));
     let answer = PushResponse {
         protocol: PROTOCOL,

@@ -50,6 +50,8 @@ pub struct Pushed {
     pub changed: Vec<String>,
     /// About the bytes of records that were read and written.
     pub work_bytes: usize,
+    /// About the bytes of records in the verdicts.
+    pub told_bytes: usize,
 }
 
 /// Applies `push`. The caller holds a write transaction (or a savepoint in one), commits it before
@@ -98,7 +100,7 @@ pub fn apply_push(
             CheckedOp::Refused(entry) => Ok(entry),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let work_bytes = applying.work_bytes;
+    let (work_bytes, told_bytes) = (applying.work_bytes, applying.told_bytes);
     let spaces = applying.spaces.into_values();
     let changed = spaces
         .filter_map(|space| space.store(connection, identity).transpose())
@@ -107,6 +109,7 @@ pub fn apply_push(
         verdicts,
         changed,
         work_bytes,
+        told_bytes,
     })
 }
 
