@@ -98,6 +98,24 @@ test('what is staged keeps its Blobs, and sends them before itself, also after a
   expect(backend.blobs.complete(SMALL_HASH)?.toString()).toBe('small')
 })
 
+test('what one user has sent is sent again for another', async ({ page, origin, backend }) => {
+  await stage(await openModule<Fixture>(page, origin), backend.url)
+  const app = await openModule<Fixture>(page, origin)
+  await app.evaluate(
+    async (m, { url, push, pull }) => {
+      await m.openTracked('app', false)
+      const engine = new m.PlayedEngine('app', { url })
+      await engine.load()
+      await engine.ask(push)
+      await engine.ask({ ...pull, subject: 'bob' })
+      await engine.ask({ ...push, subject: 'bob' })
+    },
+    { url: backend.url, push: PUSH, pull: PULL },
+  )
+  const rest = backend.blobs.log.slice(backend.blobs.log.indexOf('push'))
+  expect(rest).toEqual(['push', 'pull', 'status', 'status', 'push'])
+})
+
 test('what is pulled brings its Blobs before it is told, and is put with them', async ({
   page,
   origin,

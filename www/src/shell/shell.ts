@@ -290,16 +290,21 @@ export class Shell {
     return null
   }
 
+  /** What one user's space has of Blobs, another's need not have. */
+  #speakFor(subject: string): void {
+    if (this.#subject !== subject) this.#blobs.forgetUploads()
+    this.#subject = subject
+  }
+
   #pull(pull: Pull): ReturnType<Transport['pull']> {
-    this.#subject = pull.subject
+    this.#speakFor(pull.subject)
     return this.#transport.pull(pull, (body, request) =>
       this.#blobs.fetch('pulled', this.#pulled.keep(body), request),
     )
   }
 
   #push(push: Push): ReturnType<Transport['push']> {
-    if (this.#subject !== push.subject) this.#blobs.forgetUploads()
-    this.#subject = push.subject
+    this.#speakFor(push.subject)
     return this.#transport.push(push, this.#stores.texts(push.batch), this.#blobs)
   }
 
