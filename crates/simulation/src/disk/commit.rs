@@ -123,8 +123,11 @@ impl Disk {
             Write::DeleteHeld { op } => {
                 Rc::make_mut(&mut self.held).remove(op);
             }
-            Write::PutPage { page, bytes } => {
-                Rc::make_mut(&mut self.pages).insert(page.clone(), bytes.as_slice().into());
+            Write::PutPage { page, whole, bytes } => {
+                let parts = Rc::make_mut(&mut self.pages).entry(page.clone());
+                let parts = parts.or_default();
+                let kept = if *whole { &[][..] } else { &parts[..] };
+                *parts = [kept, bytes.as_slice()].concat().into();
             }
             Write::ConsumeLog { table, first, last } => {
                 let gone = |row: &u64| (*first..=*last).contains(row);
