@@ -98,6 +98,32 @@ test('what is staged keeps its Blobs, and sends them before itself, also after a
   expect(backend.blobs.complete(SMALL_HASH)?.toString()).toBe('small')
 })
 
+test('nothing is staged whose Blobs are not at hand, and its log row stays', async ({
+  page,
+  origin,
+}) => {
+  const app = await openModule<Fixture>(page, origin)
+  const found = await app.evaluate(async (m, hash) => {
+    const db = await m.openTracked('app')
+    m.attach(db).user = 'ann'
+    await m.inTransaction(db, 'outside', (tx) => tx.objectStore('outside').put(1, 'a'))
+    const engine = new m.PlayedEngine('app')
+    const fence = await engine.load()
+    const texts = [{ is: 'whole', text: `{"value":["~blob","",5,"${hash}"]}` }] as const
+    const outcome = await engine.commit(fence, [
+      { type: 'putStaged', batch: 1, state: [0, 0], texts },
+      { type: 'consumeLog', table: 'outside', first: 1, last: 1 },
+    ])
+    const staged = await m.entriesOf(db, 'tidesync.staged')
+    return { outcome, staged, log: (await m.readLog(db, 'outside')).length }
+  }, SMALL_HASH)
+  expect(found).toEqual({
+    outcome: { Err: { kind: 'other', name: 'blob-missing' } },
+    staged: [],
+    log: 1,
+  })
+})
+
 test('what one user has sent is sent again for another', async ({ page, origin, backend }) => {
   await stage(await openModule<Fixture>(page, origin), backend.url)
   const app = await openModule<Fixture>(page, origin)

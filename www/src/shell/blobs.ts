@@ -88,6 +88,11 @@ export class Blobs {
     return found
   }
 
+  /** Whether all that a text names is at hand. */
+  hasAllOf(text: string): boolean {
+    return namedIn(text).every(({ hash }) => this.get(hash) !== undefined)
+  }
+
   /** Brings to the server what operations name. */
   async send(texts: readonly string[], request: Request): Promise<void> {
     for (const { hash } of texts.flatMap(namedIn)) {

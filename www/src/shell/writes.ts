@@ -109,7 +109,7 @@ class Planning {
         this.#meta = { state: write.state, owner: write.owner }
         break
       case 'putStaged': {
-        const texts = write.texts.map((text) => this.#text(text))
+        const texts = write.texts.map((text) => this.#stagedText(text))
         this.#texts.set(write.batch, texts)
         const blobs = this.#withBlobs(`staged ${write.batch}`, texts)
         const row = { texts, state: cut(this.#bytes, write.state), ...blobs }
@@ -185,6 +185,13 @@ class Planning {
         return kept
       }
     }
+  }
+
+  /** What is staged anew consumes the log row whose value had the Blobs: without them it must not begin. */
+  #stagedText(text: Text): string {
+    const made = this.#text(text)
+    if (text.is === 'kept' || this.#sources.blobs.hasAllOf(made)) return made
+    throw new StorageFailure({ kind: 'other', name: 'blob-missing' })
   }
 
   #heldRow({ op, state, notice, user, base, text: from, remote }: PutHeld): object {
