@@ -73,6 +73,36 @@ test('tabs that write at the same time lose and double nothing', async ({ world 
   expect(versions.get(`~${USER}`)).toBe(120)
 })
 
+test('eight tabs: one stream, one push at a time, and each hears of every change', async ({
+  world,
+}) => {
+  const away = await (await world.device()).open(USER)
+  const tabs: (typeof away)[] = []
+  for (let opened = 0; opened < 8; opened += 1) tabs.push(await world.open(USER))
+  await world.proxy.until(({ openStreams }) => openStreams.length === 2)
+
+  await Promise.all(
+    tabs.map(({ app }, tab) =>
+      app.evaluate(async (m, prefix) => {
+        for (let n = 0; n < 10; n += 1) await m.putNote(`${prefix}-${n}`)
+        await m.forceSync()
+      }, `tab${tab}`),
+    ),
+  )
+  await world.stored(({ records }) => records.length === 80)
+  const { pushes, streams } = world.proxy
+  const overlap = pushes.filter(({ at }, push) => at < (pushes[push - 1]?.endedAt ?? 0))
+  expect(overlap).toEqual([])
+  expect(streams).toHaveLength(2)
+  expect((await world.server.state()).operations).toHaveLength(80)
+
+  const heard = tabs.map(({ app }) =>
+    app.evaluate((m) => m.untilRecord('notes', 'news', { id: 'news' })),
+  )
+  await away.app.evaluate((m) => m.putNote('news'))
+  await Promise.all(heard)
+})
+
 test('a frozen leader is replaced, and one that thaws can take over again', async ({ world }) => {
   const first = await world.open(USER)
   await first.app.evaluate((m) => m.until({ isLeader: true, isInitialized: true }))
