@@ -57,6 +57,11 @@ export function byHash(hashes: ReadonlyMap<Blob, string>): BlobMap {
   return new Map([...hashes].map(([blob, hash]) => [hash, blob]))
 }
 
+/** Browsers hash in secure contexts only: over HTTPS, and on localhost. Elsewhere no Blob is sent or taken. */
+export function canHash(): boolean {
+  return globalThis.crypto?.subtle !== undefined
+}
+
 async function hashOf(blob: Blob): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', await blob.arrayBuffer())
   return encodeBase64url(new Uint8Array(digest))

@@ -5,6 +5,7 @@ import {
   type BlobName,
   byHash,
   CHUNK_BYTES_MAX,
+  canHash,
   downloadBlob,
   hashBlobs,
   namedBlobs,
@@ -133,7 +134,7 @@ export class Blobs {
   async #fetch(name: BlobName, request: Request): Promise<Blob | undefined> {
     const { hash } = name
     const known = this.get(hash)
-    if (known !== undefined) return known
+    if (known !== undefined || !canHash()) return known
     const parts = this.#parts.get(hash) ?? []
     this.#parts.set(hash, parts)
     const blob = await downloadBlob(request, name, parts)

@@ -5,7 +5,7 @@ import { atKeyPath, injectKey } from '../capture/snapshot'
 import { TidesyncError } from '../error'
 import { decodeKey, encodeKey } from '../key'
 import { type BlobBytes, decodeValue, reviveValue } from '../values/decode'
-import { type BlobName, namedBlobs } from './blob-lane'
+import { type BlobName, canHash, namedBlobs } from './blob-lane'
 import { type Blobs, mayNameBlobs } from './blobs'
 import type { TableKeys } from './connection'
 import type { PutRecord, RecordName } from './interface'
@@ -64,10 +64,18 @@ export class PulledChanges {
       return () => value
     } catch (error) {
       return () => {
-        throw error
+        throw reasonOf(error)
       }
     }
   }
+}
+
+/** Why a value cannot be made: in insecure contexts no Blob is fetched. */
+function reasonOf(error: unknown): unknown {
+  const blind = error instanceof TidesyncError && error.code === 'blob-missing' && !canHash()
+  return blind
+    ? new TidesyncError('insecure-context', 'Files are taken over HTTPS and on localhost only.')
+    : error
 }
 
 function changesOf(body: string): readonly Pulled[] {

@@ -7,7 +7,7 @@ import { Kind, type LoggedRange, type LogRow as StoredRow } from '../capture/row
 import { keyText } from '../key'
 import { type BlobHashes, encodeValue } from '../values/encode'
 import { snapshotJson } from '../values/plain'
-import { type BlobMap, byHash, hashBlobs } from './blob-lane'
+import { type BlobMap, byHash, canHash, hashBlobs } from './blob-lane'
 import type { TableKeys } from './connection'
 import type { LogOp, LogRow, PreparedValue, RowUser, ScanRecord } from './interface'
 import { StorageFailure } from './storage'
@@ -257,7 +257,13 @@ async function wireForms(
   const hashes = await hash(
     sendable.filter(lacks).flatMap((it) => (it && 'value' in it ? [it.value] : [])),
   )
-  return sendable.map((it, index) => (it && lacks(it, index) ? wireForm(it, hashes) : forms[index]))
+  return sendable.map((it, index) => (it && lacks(it, index) ? formWith(it, hashes) : forms[index]))
+}
+
+function formWith(sendable: NonNullable<Sendable>, hashes: BlobHashes): WireForm {
+  const form = wireForm(sendable, hashes)
+  const blind = 'code' in form && form.code === 'blob-unreadable' && !canHash()
+  return blind ? { ...form, code: 'insecure-context' } : form
 }
 
 function wireForm(sendable: NonNullable<Sendable>, hashes?: BlobHashes): WireForm {

@@ -512,6 +512,7 @@ fn rule_of(error: &StorageError) -> Option<&str> {
             | "bad-key"
             | "key-changed"
             | "blob-missing"
+            | "insecure-context"
     );
     is_rule.then_some(name)
 }
