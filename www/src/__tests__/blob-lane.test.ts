@@ -187,6 +187,33 @@ describe('a download', () => {
     expect(server.log[0]).toBe(`GET ${MIB}`)
   })
 
+  test('keeps what came of a chunk that broke off, and says of each piece that it came', async () => {
+    let pulls = 0
+    const body = new ReadableStream<Uint8Array>({
+      pull(to) {
+        pulls += 1
+        if (pulls > 3) to.error(new TypeError('broken'))
+        else to.enqueue(BYTES.slice((pulls - 1) * 1000, pulls * 1000))
+      },
+    })
+    server.faults = { 0: new Response(body) }
+    const parts: Blob[] = []
+    let heard = 0
+    const request = Object.assign(
+      (...its: Parameters<typeof server.request>) => server.request(...its),
+      {
+        heard: () => {
+          heard += 1
+        },
+      },
+    )
+    const name = { hash: HASH, size: BYTES.length }
+    await expect(downloadBlob(request, name, parts)).rejects.toThrow('broken')
+    expect([heard, parts.reduce((sum, { size }) => sum + size, 0)]).toEqual([3, 3000])
+    expect(await hashOf(await download(parts))).toBe(HASH)
+    expect(server.log[0]).toBe('GET 3000')
+  })
+
   test('takes less than it asked for', async () => {
     server.faults = { 0: 'cut', 2: 'cut' }
     expect(await hashOf(await download())).toBe(HASH)

@@ -159,15 +159,43 @@ export async function downloadBlob(
     const response = await request(`blob/${hash}?offset=${received}`)
     if (await isMissing(response)) return undefined
     if (!response.ok) throw new Refused(await later(response))
-    const part = await response.blob()
-    received += part.size
-    if (part.size === 0 || received > size) throw new NoAnswer('network')
-    parts.push(part)
+    const came = await takePieces(response, size - received, parts, request.heard)
+    if (came === 0) throw new NoAnswer('network')
+    received += came
   }
   const blob = new Blob(parts)
   if ((await hashOf(blob)) === hash) return blob
   parts.length = 0
   throw new NoAnswer('network')
+}
+
+/** Reads what an answer brings, at most `most` bytes. What has come is kept also where it breaks off. */
+async function takePieces(
+  response: Response,
+  most: number,
+  parts: Blob[],
+  heard: Request['heard'],
+): Promise<number> {
+  const reader = response.body?.getReader()
+  if (reader === undefined) return 0
+  const pieces: Uint8Array<ArrayBuffer>[] = []
+  let came = 0
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return came
+      heard?.()
+      came += value.length
+      if (came > most) {
+        pieces.length = 0
+        void reader.cancel()
+        throw new NoAnswer('network')
+      }
+      pieces.push(value)
+    }
+  } finally {
+    if (pieces.length > 0) parts.push(new Blob(pieces))
+  }
 }
 
 /** Whether the server itself has not the Blob: anything in between may answer 404. */

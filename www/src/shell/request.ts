@@ -18,7 +18,11 @@ export class Refused extends Error {
 }
 
 /** Sends a request to `/api/sync/…`. */
-export type Request = (path: string, init?: RequestInit) => Promise<Response>
+export interface Request {
+  (path: string, init?: RequestInit): Promise<Response>
+  /** Says that a piece of an answer has come: the line is slow, not dead. */
+  heard?: () => void
+}
 
 /** Whose token, and whether the one at hand was refused. */
 export interface Authorized {
@@ -97,6 +101,7 @@ export function noAnswer(error: unknown): RequestOutcome {
 /** Calls back once nothing has happened for a while. */
 export class Silence {
   #timer: ReturnType<typeof setTimeout> | undefined
+  #ended = false
 
   constructor(
     private readonly ms: number,
@@ -105,12 +110,15 @@ export class Silence {
     this.broken()
   }
 
+  /** What goes on after the end counts no more. */
   broken(): void {
+    if (this.#ended) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(this.over, this.ms)
   }
 
   end(): void {
+    this.#ended = true
     clearTimeout(this.#timer)
   }
 }

@@ -78,7 +78,7 @@ export class Transport {
 
   /**
    * The time limit is that of each request: it covers the token, the request and the whole body of the
-   * answer (F31).
+   * answer (F31), or of a Blob's bytes each piece.
    */
   async #exchange(
     { timeoutMs, ...authorized }: Authorized & { readonly timeoutMs: number },
@@ -93,10 +93,14 @@ export class Transport {
       signal.addEventListener('abort', () => reject(signal.reason))
     })
     const send = requestsTo(this.#server, authorized, signal)
-    const request: Request = (path, init) => {
-      silence.broken()
-      return send(path, init)
-    }
+    const heard = () => silence.broken()
+    const request: Request = Object.assign(
+      (path: string, init?: RequestInit) => {
+        heard()
+        return send(path, init)
+      },
+      { heard },
+    )
     const work = async () => {
       const outcome = await wholeAnswer(await main(request))
       if (outcome.status === 200) await fetch(outcome.body, request)

@@ -1,0 +1,66 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { downloadBlob } from '../shell/blob-lane'
+import { Silence } from '../shell/request'
+import { Transport } from '../shell/transport'
+import { sha256 } from './blob-server'
+
+const LIMIT = 100
+const BYTES = Buffer.alloc(8, 'x')
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
+
+/** The bytes one by one, each after so many milliseconds. */
+function slowly(ms: number): Response {
+  let sent = 0
+  const pull = (to: ReadableStreamDefaultController<Uint8Array>) =>
+    new Promise<void>((resolve) => {
+      setTimeout(() => {
+        if (sent === BYTES.length) to.close()
+        else to.enqueue(BYTES.subarray(sent, sent + 1))
+        sent += 1
+        resolve()
+      }, ms)
+    })
+  return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }))
+}
+
+/** What a pull comes to whose answer names a Blob, which comes at this pace. */
+async function pullWith(ms: number): Promise<unknown> {
+  const answer = (url: string) => (url.includes('/blob/') ? slowly(ms) : new Response('{}'))
+  vi.stubGlobal('fetch', async (url: string) => answer(url))
+  const transport = new Transport({ url: 'http://sync.test', getToken: () => 'token' }, false)
+  const pull = { type: 'pull', task: 1, query: '', subject: 'ann', token: 'request' } as const
+  const name = { hash: sha256(BYTES), size: BYTES.length }
+  const outcome = transport.pull({ ...pull, timeoutMs: LIMIT }, async (_, request) => {
+    await downloadBlob(request, name, [])
+  })
+  await vi.advanceTimersByTimeAsync(10 * ms + LIMIT)
+  return outcome
+}
+
+it('a file on a slow line has as long as it needs while pieces come', async () => {
+  expect(await pullWith(LIMIT - 10)).toMatchObject({ is: 'answer', status: 200 })
+})
+
+it('a file whose next piece does not come in time is given up', async () => {
+  expect(await pullWith(LIMIT + 10)).toEqual({ is: 'failed', failure: 'timeout' })
+})
+
+it('what goes on after the end of a wait begins no new one', async () => {
+  let over = 0
+  const silence = new Silence(LIMIT, () => {
+    over += 1
+  })
+  silence.broken()
+  silence.end()
+  silence.broken()
+  await vi.advanceTimersByTimeAsync(2 * LIMIT)
+  expect(over).toBe(0)
+})
