@@ -38,6 +38,20 @@ describe('what is at hand', () => {
     expect(blobs.get(blob('0').hash)).toBeDefined()
   })
 
+  test('is no more than 64 MiB of what was', () => {
+    const large = (hash: string, mib: number) =>
+      new Map([[hash, new Blob([new Uint8Array(mib * 1024 * 1024)])]])
+    blobs.keep('pulled', large('one', 30))
+    blobs.keep('pulled', large('two', 30))
+    blobs.keep('pulled', large('three', 30))
+    blobs.keep('pulled')
+    expect(['one', 'two', 'three'].map((hash) => blobs.get(hash) !== undefined)).toEqual([
+      false,
+      true,
+      true,
+    ])
+  })
+
   test('goes into rows as far as their texts name it', async () => {
     await blobs.hash('prepared', [{ a: ONE.blob, b: OTHER.blob }])
     const texts = ['{"value":1}', JSON.stringify({ set: { a: ONE.name } }), '"~blob"', '~ no JSON']

@@ -29,6 +29,8 @@ export type Group =
 
 /** Blobs that stay at hand when they are done with: the server names them once more in what is pulled. */
 const RECENT_MAX = 256
+/** Most bytes of them together. */
+const RECENT_BYTES_MAX = 64 * 1024 * 1024
 
 /** What may name Blobs: the tag as it stands, or with escapes in it. */
 const MAY_NAME = /"~(?:blob|file)"|\\u00[67]/
@@ -67,8 +69,12 @@ export class Blobs {
       this.#recent.delete(hash)
       this.#recent.set(hash, blob)
     }
-    for (const hash of this.#recent.keys()) {
-      if (this.#recent.size > RECENT_MAX) this.#recent.delete(hash)
+    let bytes = 0
+    for (const { size } of this.#recent.values()) bytes += size
+    for (const [hash, { size }] of this.#recent) {
+      if (this.#recent.size <= RECENT_MAX && bytes <= RECENT_BYTES_MAX) return
+      this.#recent.delete(hash)
+      bytes -= size
     }
   }
 
