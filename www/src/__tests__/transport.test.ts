@@ -16,33 +16,28 @@ afterEach(() => {
   vi.unstubAllGlobals()
 })
 
-/** The bytes one by one, each after so many milliseconds. */
+/** The bytes one by one; so many milliseconds pass whenever one is waited for. */
 function slowly(ms: number): Response {
   let sent = 0
-  const pull = (to: ReadableStreamDefaultController<Uint8Array>) =>
-    new Promise<void>((resolve) => {
-      setTimeout(() => {
-        if (sent === BYTES.length) to.close()
-        else to.enqueue(BYTES.subarray(sent, sent + 1))
-        sent += 1
-        resolve()
-      }, ms)
-    })
+  const pull = (to: ReadableStreamDefaultController<Uint8Array>) => {
+    vi.advanceTimersByTime(ms)
+    if (sent === BYTES.length) to.close()
+    else to.enqueue(BYTES.subarray(sent, sent + 1))
+    sent += 1
+  }
   return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }))
 }
 
 /** What a pull comes to whose answer names a Blob, which comes at this pace. */
-async function pullWith(ms: number): Promise<unknown> {
+function pullWith(ms: number): Promise<unknown> {
   const answer = (url: string) => (url.includes('/blob/') ? slowly(ms) : new Response('{}'))
   vi.stubGlobal('fetch', async (url: string) => answer(url))
   const transport = new Transport({ url: 'http://sync.test', getToken: () => 'token' }, false)
   const pull = { type: 'pull', task: 1, query: '', subject: 'ann', token: 'request' } as const
   const name = { hash: sha256(BYTES), size: BYTES.length }
-  const outcome = transport.pull({ ...pull, timeoutMs: LIMIT }, async (_, request) => {
+  return transport.pull({ ...pull, timeoutMs: LIMIT }, async (_, request) => {
     await downloadBlob(request, name, [])
   })
-  await vi.advanceTimersByTimeAsync(10 * ms + LIMIT)
-  return outcome
 }
 
 it('a file on a slow line has as long as it needs while pieces come', async () => {
@@ -53,7 +48,7 @@ it('a file whose next piece does not come in time is given up', async () => {
   expect(await pullWith(LIMIT + 10)).toEqual({ is: 'failed', failure: 'timeout' })
 })
 
-it('what goes on after the end of a wait begins no new one', async () => {
+it('what goes on after the end of a wait begins no new one', () => {
   let over = 0
   const silence = new Silence(LIMIT, () => {
     over += 1
@@ -61,6 +56,6 @@ it('what goes on after the end of a wait begins no new one', async () => {
   silence.broken()
   silence.end()
   silence.broken()
-  await vi.advanceTimersByTimeAsync(2 * LIMIT)
+  vi.advanceTimersByTime(2 * LIMIT)
   expect(over).toBe(0)
 })
