@@ -136,6 +136,17 @@ pub struct Record {
     pub value: Option<Box<RawValue>>,
 }
 
+/// What a user may do in a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Access {
+    /// See what is there.
+    #[serde(rename = "r")]
+    Read,
+    /// See and change it.
+    #[serde(rename = "rw")]
+    Write,
+}
+
 /// The answer to `GET /api/sync/pull`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PullResponse {
@@ -143,6 +154,9 @@ pub struct PullResponse {
     pub protocol: u32,
     /// The server's epoch.
     pub epoch: String,
+    /// The spaces that it covers besides the user's own: those that the token grants.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spaces: BTreeMap<String, Access>,
     /// Records that have changed, in the order of their versions, each as it is now.
     pub changes: Vec<Record>,
     /// Where the next pull goes on. Opaque to clients.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+pub use tidesync_protocol::wire::Access;
 use tidesync_protocol::wire::{NAME_BYTES_MAX, OWN_SPACE};
 
 /// Most bytes of a user's id.
@@ -10,17 +10,6 @@ const SUBJECT_BYTES_MAX: usize = 256;
 
 /// Most spaces of one token, the own one not counted.
 pub const SPACES_MAX: usize = 64;
-
-/// What a user may do in a space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Access {
-    /// See what is there.
-    #[serde(rename = "r")]
-    Read,
-    /// See and change it.
-    #[serde(rename = "rw")]
-    Write,
-}
 
 /// A user, and the spaces that are theirs besides their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +76,12 @@ impl Grant {
             stored,
             access,
         })
+    }
+
+    /// What is granted besides the own one, by name.
+    #[must_use]
+    pub fn shared(&self) -> &BTreeMap<String, Access> {
+        &self.spaces
     }
 
     /// All that are granted, the own one first.

@@ -42,8 +42,8 @@ pub enum CheckedOp {
     /// Of the protocol's form, for a table that is not kept. Refused, and recorded as refused, so
     /// that a late copy is not applied after the table was added.
     UnknownTable(Op),
-    /// Refused for its form. Not recorded: its hash is not known to be that of its content, and
-    /// the same form is refused again.
+    /// Refused for its form, or for its space. Not recorded: the same form is refused again, its hash is
+    /// not known to be that of its content, and a space that is not granted may be later.
     Refused(VerdictEntry),
 }
 
@@ -62,9 +62,6 @@ pub enum PushError {
     /// Another subject than the token's (403).
     #[error("the push names another user than its token")]
     WrongSubject,
-    /// A space that the token does not grant (403).
-    #[error("the token does not grant a space that an operation names")]
-    WrongSpace,
 }
 
 /// Reads the body of a push by a user, with the spaces that are granted to them. `tables` are those
@@ -200,7 +197,12 @@ fn read_op(
         )));
     };
     if grant.space(&op.space).is_none() {
-        return Err(PushError::WrongSpace);
+        let message = "the token does not grant the space";
+        return Ok(CheckedOp::Refused(rejected(
+            op.op,
+            code::WRONG_SPACE,
+            message,
+        )));
     }
     if !is_hash(&op.hash) {
         let message = "`hash` is not 16 lower-case hex digits";

@@ -382,15 +382,12 @@ fn what_is_not_granted_is_refused_and_what_is_read_only_is_not_written() {
         let ops = [op.clone()];
         server.push_in("team", "alice", 'a', granted, &ops)
     };
-    let refused = push_as(&[("other", Access::Write)]);
-    assert_eq!(
-        (refused.status, refused.code().as_str()),
-        (403, "wrong-space")
-    );
     let verdict = |answer: &Answer| {
         let (_, verdict, _, code) = answer.verdicts().remove(0);
         (verdict, code.unwrap_or_default())
     };
+    let wrong_space = ("rejected".to_owned(), "wrong-space".to_owned());
+    assert_eq!(verdict(&push_as(&[("other", Access::Write)])), wrong_space);
     let read_only = ("rejected".to_owned(), "read-only".to_owned());
     assert_eq!(verdict(&push_as(&[("team", Access::Read)])), read_only);
     assert_eq!(
@@ -401,4 +398,39 @@ fn what_is_not_granted_is_refused_and_what_is_read_only_is_not_written() {
     assert!(server.records().is_empty());
     let body = push(&client('a'), "alice", "b", &[resolved_by("ask", op)]);
     assert_eq!(server.post("alice", &body).status, 200);
+}
+
+#[test]
+fn who_may_only_read_may_ask_for_a_record_by_a_patch_that_changes_nothing() {
+    let server = start();
+    let [read, write] = [Access::Read, Access::Write].map(|access| [("team", access)]);
+    let theirs = put("b.1", "n1", &json!({ "a": 1 }));
+    server.push_in("team", "bob", 'b', &write, &[theirs]);
+    let before = server.records();
+    let nothing = json!({});
+    let asks = [
+        patch("a.1", "n1", &nothing, &[]),
+        patch("a.2", "n2", &nothing, &[]),
+        patch("a.3", "n1", &nothing, &["a"]),
+    ];
+    let answer = server.push_in("team", "alice", 'a', &read, &asks);
+    let names: Vec<String> = answer.verdicts().into_iter().map(|it| it.1).collect();
+    assert_eq!(names, ["merged", "need-full", "rejected"]);
+    assert_eq!(
+        answer.json()["verdicts"][0]["record"]["value"],
+        json!({ "a": 1 })
+    );
+    assert_eq!(server.records(), before);
+}
+
+#[test]
+fn a_pull_says_which_spaces_it_covers() {
+    let server = start();
+    let granted = [("news", Access::Read), ("team", Access::Write)];
+    let spaces = |granted: &[(&str, Access)]| {
+        let page = server.pull_as("alice", granted, "");
+        page.json()["spaces"].clone()
+    };
+    assert_eq!(spaces(&granted), json!({ "news": "r", "team": "rw" }));
+    assert_eq!(spaces(&[]), json!(null));
 }

@@ -5,6 +5,7 @@ mod support;
 use serde_json::{Value, json};
 use support::ops::{client, delete, on, patch, push, put, sealed};
 use support::{Running, start, start_with};
+use tidesync_server::access::Access;
 
 /// Verdicts as text: `op verdict version code`, `-` for what is absent.
 fn lines(answer: &support::client::Answer) -> Vec<String> {
@@ -335,7 +336,7 @@ fn a_client_belongs_to_the_user_who_used_it_first() {
 }
 
 #[test]
-fn another_subject_or_space_refuses_the_whole() {
+fn another_subject_refuses_the_whole() {
     let server = start();
     let good = put("i.1", "n1", &json!(1));
     let body = push(&client('a'), "bob", "b", std::slice::from_ref(&good));
@@ -344,17 +345,32 @@ fn another_subject_or_space_refuses_the_whole() {
         (answer.status, answer.code().as_str()),
         (403, "wrong-subject")
     );
-    let mut shared = put("i.2", "n1", &json!(1));
-    for space in ["team", "~bob", "~alice", ""] {
-        shared["space"] = json!(space);
-        let answer = server.push("alice", 'a', &[good.clone(), shared.clone()]);
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (403, "wrong-space"),
-            "{space}"
-        );
-    }
     assert!(server.records().is_empty());
+}
+
+#[test]
+fn an_operation_in_a_space_that_is_not_granted_is_refused_alone_and_keeps_its_id() {
+    let server = start();
+    let mut foreign = put("i.1", "n1", &json!(1));
+    for (at, space) in ["team", "~bob", "~alice", ""].into_iter().enumerate() {
+        foreign["space"] = json!(space);
+        let own = put(&format!("i.{}", at + 2), "n2", &json!(space));
+        let answer = server.push("alice", 'a', &[foreign.clone(), own]);
+        let said: Vec<(String, Option<String>)> = answer
+            .verdicts()
+            .into_iter()
+            .map(|(_, verdict, _, code)| (verdict, code))
+            .collect();
+        let refused = ("rejected".to_owned(), Some("wrong-space".to_owned()));
+        assert_eq!((answer.status, &said[0]), (200, &refused), "{space}");
+        assert_ne!(said[1].0, "rejected", "{space}");
+    }
+    assert_eq!(server.records().len(), 1, "{:?}", server.records());
+    // What was refused for its space alone may be done once that is granted.
+    let op = put("i.1", "n1", &json!(1));
+    let granted = [("team", Access::Write)];
+    let answer = server.push_in("team", "alice", 'a', &granted, &[op]);
+    assert_eq!(answer.verdicts()[0].1, "applied");
 }
 
 #[test]

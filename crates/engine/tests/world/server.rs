@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tidesync_engine::interface::{RequestOutcome, TokenReason, TransportFailure};
 use tidesync_protocol::wire::{
-    OWN_SPACE, OnConflict, Op, OpKind, PROTOCOL, PullResponse, PushRequest, PushResponse, Record,
-    Verdict, VerdictEntry,
+    Access, OWN_SPACE, OnConflict, Op, OpKind, PROTOCOL, PullResponse, PushRequest, PushResponse,
+    Record, Verdict, VerdictEntry,
 };
 
 /// How a push goes wrong.
@@ -49,8 +49,11 @@ pub struct Stored {
     fields: BTreeMap<String, (u64, String)>,
 }
 
-/// The records, by user, table and rid.
+/// The records, by user (or the name of a shared space after [`SHARED`]), table and rid.
 type Records = BTreeMap<(String, String, String), Stored>;
+
+/// What the name of a shared space begins with where a user's may stand.
+pub const SHARED: &str = "#";
 
 #[derive(Debug, Default)]
 pub struct Server {
@@ -87,9 +90,21 @@ pub struct Server {
     /// Nor does a new one.
     pub locked_out: bool,
     clock: u64,
+    /// What tokens grant.
+    spaces: BTreeMap<String, Access>,
+    /// Of those, what no pull has covered since they were granted.
+    fresh: BTreeSet<String>,
 }
 
 impl Server {
+    /// From now on tokens grant this and nothing else.
+    pub fn grant(&mut self, spaces: &[(&str, Access)]) {
+        let named = |(name, access): &(&str, Access)| ((*name).to_owned(), *access);
+        let before = std::mem::replace(&mut self.spaces, spaces.iter().map(named).collect());
+        let new = self.spaces.keys().filter(|it| !before.contains_key(*it));
+        self.fresh = new.map(|it| [SHARED, it].concat()).collect();
+    }
+
     pub fn values(&self, user: &str, table: &str) -> Vec<(String, String)> {
         let records = self
             .records
@@ -162,7 +177,13 @@ impl Server {
         let mut due: Vec<_> = self
             .records
             .iter()
-            .filter(|((user, ..), stored)| user == subject && stored.version > after)
+            .filter(|((of, ..), stored)| match of.strip_prefix(SHARED) {
+                None => of == subject && stored.version > after,
+                Some(space) => {
+                    let is_new = stored.version > after || self.fresh.contains(of);
+                    self.spaces.contains_key(space) && is_new
+                }
+            })
             .collect();
         due.sort_by_key(|(_, stored)| stored.version);
         let remaining = due.len().saturating_sub(limit as usize);
@@ -171,7 +192,7 @@ impl Server {
             .iter()
             .map(|(name, stored)| record(name, stored))
             .collect();
-        let last = changes.last().map_or(after, |last| last.version);
+        let last = changes.last().map_or(after, |last| last.version.max(after));
         let values = changes.iter().map(|change| {
             change
                 .value
@@ -179,9 +200,11 @@ impl Server {
                 .map_or_else(String::new, |value| value.get().to_owned())
         });
         let values = values.collect();
+        self.fresh.clear();
         let response = PullResponse {
             protocol: PROTOCOL,
             epoch: self.epoch(),
+            spaces: self.spaces.clone(),
             changes,
             cursor: last.to_string(),
             more: remaining > 0,
@@ -279,6 +302,16 @@ impl Server {
             message: None,
             retry_after_ms: None,
         };
+        if let Some(code) = self.forbids(op) {
+            entry.verdict = Verdict::Rejected;
+            entry.code = Some(code.to_owned());
+            return entry;
+        }
+        let owner = match op.space.as_str() {
+            OWN_SPACE => subject.to_owned(),
+            space => [SHARED, space].concat(),
+        };
+        let subject = owner.as_str();
         if self.rejects.contains(&op.rid) {
             entry.verdict = Verdict::Rejected;
             entry.code = Some("bad-value".to_owned());
@@ -342,6 +375,17 @@ impl Server {
         entry
     }
 
+    /// Why an operation may not be done in its space; none where it may.
+    fn forbids(&self, op: &Op) -> Option<&'static str> {
+        let asks = op.set.iter().flatten().count() + op.unset.iter().flatten().count() == 0;
+        match self.spaces.get(&op.space) {
+            _ if op.space == OWN_SPACE => None,
+            None => Some("wrong-space"),
+            Some(Access::Read) if op.kind != OpKind::Patch || !asks => Some("read-only"),
+            Some(_) => None,
+        }
+    }
+
     /// Whether another client has changed a field of the operation's since its base. Whoever comes
     /// later wins here: clocks are for the real server.
     fn conflicts_with(&self, stored: &Stored, client: &str, op: &Op) -> bool {
@@ -358,10 +402,10 @@ impl Server {
     }
 }
 
-fn record((_, table, rid): &(String, String, String), stored: &Stored) -> Record {
+fn record((of, table, rid): &(String, String, String), stored: &Stored) -> Record {
     let raw = |value: &Value| RawValue::from_string(value.to_string()).expect("a value");
     Record {
-        space: OWN_SPACE.to_owned(),
+        space: of.strip_prefix(SHARED).unwrap_or(OWN_SPACE).to_owned(),
         table: table.clone(),
         rid: rid.clone(),
         version: stored.version,

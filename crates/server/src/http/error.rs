@@ -211,7 +211,6 @@ impl From<PushError> for ApiError {
             PushError::WrongSubject => {
                 Self::WrongSubject("the push names another user than its token")
             }
-            PushError::WrongSpace => Self::WrongSpace,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use tidesync_protocol::blob::NamedBlob;
 use tidesync_protocol::hlc::Hlc;
-use tidesync_protocol::wire::{Op, Record, Resolved, Verdict, VerdictEntry, code};
+use tidesync_protocol::wire::{Op, OpKind, Record, Resolved, Verdict, VerdictEntry, code};
 
 use super::Identity;
 use super::audit::{self, Author};
@@ -185,12 +185,11 @@ impl Applying<'_> {
                 return Err(ApplyError::ClientExpired);
             }
             None => {
-                let performed = match space.access {
-                    Access::Write => {
-                        self.enter(space)?;
-                        perform(self, &op)?
-                    }
-                    Access::Read => Performed::refused(code::READ_ONLY),
+                let performed = if space.access == Access::Write || asks(&op) {
+                    self.enter(space)?;
+                    perform(self, &op)?
+                } else {
+                    Performed::refused(code::READ_ONLY)
                 };
                 self.answer(op, performed)?
             }
@@ -357,6 +356,12 @@ impl Applying<'_> {
             resolved: resolved.collect::<rusqlite::Result<_>>()?,
         })
     }
+}
+
+/// Whether an operation changes nothing and only asks for the record.
+fn asks(op: &Op) -> bool {
+    let names_none = op.set.iter().flatten().next().is_none();
+    op.kind == OpKind::Patch && names_none && op.unset.iter().flatten().next().is_none()
 }
 
 fn told_bytes(entry: &VerdictEntry) -> usize {

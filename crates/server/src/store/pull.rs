@@ -69,6 +69,7 @@ pub fn pull(
     }
     Ok(PullResponse {
         protocol: PROTOCOL,
+        spaces: grant.shared().clone(),
         changes: page.changes,
         cursor: snapshot.cursor(grant, reader)?,
         epoch: snapshot.epoch,
