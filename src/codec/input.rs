@@ -197,19 +197,18 @@ fn stored<T>(
 }
 
 fn storage_error(json: &mut JsonReader<'_>) -> Found<StorageError> {
-    let (mut kind, mut error_name) = (String::new(), String::new());
-    json.object(&mut |name, json| match name {
-        "kind" => set(&mut kind, required(json)?),
-        "name" => set(&mut error_name, required(json)?),
-        _ => Err(WRONG),
-    })?;
+    let (mut kind, mut name) = (String::new(), String::new());
+    members(
+        json,
+        &mut [("kind", To::Text(&mut kind)), ("name", To::Text(&mut name))],
+    )?;
     Ok(match kind.as_str() {
         "fenced" => StorageError::Fenced,
         "full" => StorageError::Full,
         "closed" => StorageError::Closed,
         "moved" => StorageError::Moved,
         "newer" => StorageError::Newer,
-        "other" => StorageError::Other { name: error_name },
+        "other" => StorageError::Other { name },
         _ => return Err(WRONG),
     })
 }
@@ -217,24 +216,28 @@ fn storage_error(json: &mut JsonReader<'_>) -> Found<StorageError> {
 fn request_outcome(json: &mut JsonReader<'_>) -> Found<RequestOutcome> {
     let mut kind = String::new();
     let (mut status, mut retry_after, mut body) = (0, None, String::new());
-    let mut failure = None;
-    json.object(&mut |name, json| match name {
-        "is" => set(&mut kind, required(json)?),
-        "status" => set(&mut status, whole(json)?),
-        "retryAfter" => set(&mut retry_after, json.text()?),
-        "body" => set(&mut body, required(json)?),
-        "failure" => set(&mut failure, Some(transport_failure(&required(json)?)?)),
-        _ => Err(WRONG),
-    })?;
-    match (kind.as_str(), failure) {
-        ("answer", _) => Ok(RequestOutcome::Answer {
+    let mut failure = String::new();
+    members(
+        json,
+        &mut [
+            ("is", To::Text(&mut kind)),
+            ("status", To::Small(&mut status)),
+            ("retryAfter", To::TextOrNull(&mut retry_after)),
+            ("body", To::Text(&mut body)),
+            ("failure", To::Text(&mut failure)),
+        ],
+    )?;
+    Ok(match kind.as_str() {
+        "answer" => RequestOutcome::Answer {
             status: u16::try_from(status).map_err(|_| WRONG)?,
             retry_after,
             body,
-        }),
-        ("failed", Some(failure)) => Ok(RequestOutcome::Failed { failure }),
-        _ => Err(WRONG),
-    }
+        },
+        "failed" => RequestOutcome::Failed {
+            failure: transport_failure(&failure)?,
+        },
+        _ => return Err(WRONG),
+    })
 }
 
 fn transport_failure(name: &str) -> Found<TransportFailure> {
@@ -250,20 +253,19 @@ fn transport_failure(name: &str) -> Found<TransportFailure> {
 
 fn chosen(json: &mut JsonReader<'_>) -> Found<Chosen> {
     let mut value = None;
-    json.object(&mut |name, json| match name {
-        "value" => set(&mut value, json.text()?),
-        _ => Err(WRONG),
-    })?;
+    members(json, &mut [("value", To::TextOrNull(&mut value))])?;
     Ok(Chosen { value })
 }
 
 fn choice(json: &mut JsonReader<'_>) -> Found<Choice> {
     let (mut take, mut value) = (String::new(), None);
-    json.object(&mut |name, json| match name {
-        "take" => set(&mut take, required(json)?),
-        "value" => set(&mut value, json.text()?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("take", To::Text(&mut take)),
+            ("value", To::TextOrNull(&mut value)),
+        ],
+    )?;
     Ok(match take.as_str() {
         "local" => Choice::Local,
         "remote" => Choice::Remote,
@@ -295,41 +297,50 @@ fn loaded(json: &mut JsonReader<'_>, bytes: &[u8]) -> Found<Loaded> {
         held: Vec::new(),
         tables: Vec::new(),
     };
-    json.object(&mut |name, json| match name {
-        "fence" => set(&mut loaded.fence, whole(json)?),
-        "version" => set(&mut loaded.version, small(json)?),
-        "meta" => set(&mut loaded.meta, json.text()?),
-        "staged" => set(
-            &mut loaded.staged,
-            list(json, &mut |json| stored_batch(json, bytes))?,
-        ),
-        "held" => set(
-            &mut loaded.held,
-            list(json, &mut |json| stored_held(json, bytes))?,
-        ),
-        "tables" => set(&mut loaded.tables, list(json, &mut table)?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("fence", To::Whole(&mut loaded.fence)),
+            ("version", To::Small(&mut loaded.version)),
+            ("meta", To::TextOrNull(&mut loaded.meta)),
+            (
+                "staged",
+                To::Each(&mut |json| push(&mut loaded.staged, stored_batch(json, bytes)?)),
+            ),
+            (
+                "held",
+                To::Each(&mut |json| push(&mut loaded.held, stored_held(json, bytes)?)),
+            ),
+            (
+                "tables",
+                To::Each(&mut |json| push(&mut loaded.tables, table(json)?)),
+            ),
+        ],
+    )?;
     Ok(loaded)
 }
 
 fn stored_batch(json: &mut JsonReader<'_>, bytes: &[u8]) -> Found<StoredBatch> {
     let (mut batch, mut state) = (0, Vec::new());
-    json.object(&mut |name, json| match name {
-        "batch" => set(&mut batch, whole(json)?),
-        "state" => set(&mut state, cut(json, bytes)?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("batch", To::Whole(&mut batch)),
+            ("state", To::Cut(&mut state, bytes)),
+        ],
+    )?;
     Ok(StoredBatch { batch, state })
 }
 
 fn stored_held(json: &mut JsonReader<'_>, bytes: &[u8]) -> Found<StoredHeld> {
     let (mut op, mut state) = (String::new(), Vec::new());
-    json.object(&mut |name, json| match name {
-        "op" => set(&mut op, required(json)?),
-        "state" => set(&mut state, cut(json, bytes)?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("op", To::Text(&mut op)),
+            ("state", To::Cut(&mut state, bytes)),
+        ],
+    )?;
     Ok(StoredHeld { op, state })
 }
 
@@ -339,22 +350,29 @@ fn table(json: &mut JsonReader<'_>) -> Found<Table> {
         generated_keys: false,
         pending: false,
     };
-    json.object(&mut |name, json| match name {
-        "name" => set(&mut table.name, required(json)?),
-        "generatedKeys" => set(&mut table.generated_keys, json.flag()?),
-        "pending" => set(&mut table.pending, json.flag()?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("name", To::Text(&mut table.name)),
+            ("generatedKeys", To::Flag(&mut table.generated_keys)),
+            ("pending", To::Flag(&mut table.pending)),
+        ],
+    )?;
     Ok(table)
 }
 
 fn log_chunk(json: &mut JsonReader<'_>) -> Found<LogChunk> {
     let (mut rows, mut end) = (Vec::new(), false);
-    json.object(&mut |name, json| match name {
-        "rows" => set(&mut rows, list(json, &mut log_row)?),
-        "end" => set(&mut end, json.flag()?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            (
+                "rows",
+                To::Each(&mut |json| push(&mut rows, log_row(json)?)),
+            ),
+            ("end", To::Flag(&mut end)),
+        ],
+    )?;
     Ok(LogChunk { rows, end })
 }
 
@@ -366,14 +384,19 @@ fn log_row(json: &mut JsonReader<'_>) -> Found<LogRow> {
         user: RowUser::Owner,
         ops: Vec::new(),
     };
-    json.object(&mut |name, json| match name {
-        "table" => set(&mut read.table, required(json)?),
-        "row" => set(&mut read.row, whole(json)?),
-        "atMs" => set(&mut read.at_ms, whole(json)?),
-        "user" => set(&mut read.user, row_user(json)?),
-        "ops" => set(&mut read.ops, list(json, &mut log_op)?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("table", To::Text(&mut read.table)),
+            ("row", To::Whole(&mut read.row)),
+            ("atMs", To::Whole(&mut read.at_ms)),
+            ("user", To::User(&mut read.user)),
+            (
+                "ops",
+                To::Each(&mut |json| push(&mut read.ops, log_op(json)?)),
+            ),
+        ],
+    )?;
     Ok(read)
 }
 
@@ -382,18 +405,20 @@ fn log_op(json: &mut JsonReader<'_>) -> Found<LogOp> {
     let (mut slot, mut bytes, mut reference) = (0, 0, false);
     let (mut lower, mut upper) = (None, None);
     let (mut lower_open, mut upper_open) = (false, false);
-    json.object(&mut |name, json| match name {
-        "kind" => set(&mut kind, required(json)?),
-        "lid" => set(&mut lid, required(json)?),
-        "slot" => set(&mut slot, small(json)?),
-        "bytes" => set(&mut bytes, small(json)?),
-        "reference" => set(&mut reference, json.flag()?),
-        "lower" => set(&mut lower, json.text()?),
-        "upper" => set(&mut upper, json.text()?),
-        "lowerOpen" => set(&mut lower_open, json.flag()?),
-        "upperOpen" => set(&mut upper_open, json.flag()?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("kind", To::Text(&mut kind)),
+            ("lid", To::Text(&mut lid)),
+            ("slot", To::Small(&mut slot)),
+            ("bytes", To::Small(&mut bytes)),
+            ("reference", To::Flag(&mut reference)),
+            ("lower", To::TextOrNull(&mut lower)),
+            ("upper", To::TextOrNull(&mut upper)),
+            ("lowerOpen", To::Flag(&mut lower_open)),
+            ("upperOpen", To::Flag(&mut upper_open)),
+        ],
+    )?;
     Ok(match kind.as_str() {
         "put" => LogOp::Put {
             lid,
@@ -416,13 +441,18 @@ fn log_op(json: &mut JsonReader<'_>) -> Found<LogOp> {
 fn scan_page(json: &mut JsonReader<'_>) -> Found<ScanPage> {
     let (mut log, mut records) = (None, Vec::new());
     let (mut end, mut total) = (false, 0);
-    json.object(&mut |name, json| match name {
-        "log" => set(&mut log, Some(log_chunk(json)?)),
-        "records" => set(&mut records, list(json, &mut scan_record)?),
-        "end" => set(&mut end, json.flag()?),
-        "total" => set(&mut total, whole(json)?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("log", To::Log(&mut log)),
+            (
+                "records",
+                To::Each(&mut |json| push(&mut records, scan_record(json)?)),
+            ),
+            ("end", To::Flag(&mut end)),
+            ("total", To::Whole(&mut total)),
+        ],
+    )?;
     Ok(ScanPage {
         log: log.ok_or(WRONG)?,
         records,
@@ -433,12 +463,14 @@ fn scan_page(json: &mut JsonReader<'_>) -> Found<ScanPage> {
 
 fn scan_record(json: &mut JsonReader<'_>) -> Found<ScanRecord> {
     let (mut lid, mut slot, mut bytes) = (String::new(), 0, 0);
-    json.object(&mut |name, json| match name {
-        "lid" => set(&mut lid, required(json)?),
-        "slot" => set(&mut slot, small(json)?),
-        "bytes" => set(&mut bytes, small(json)?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("lid", To::Text(&mut lid)),
+            ("slot", To::Small(&mut slot)),
+            ("bytes", To::Small(&mut bytes)),
+        ],
+    )?;
     Ok(ScanRecord {
         lid,
         slot: Slot(slot),
@@ -448,12 +480,20 @@ fn scan_record(json: &mut JsonReader<'_>) -> Found<ScanRecord> {
 
 fn prepared(json: &mut JsonReader<'_>, beside: &[u8]) -> Found<Prepared> {
     let (mut bytes, mut values, mut pages) = (Vec::new(), Vec::new(), Vec::new());
-    json.object(&mut |name, json| match name {
-        "bytes" => set(&mut bytes, cut(json, beside)?),
-        "values" => set(&mut values, list(json, &mut prepared_value)?),
-        "pages" => set(&mut pages, list(json, &mut |json| cut(json, beside))?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("bytes", To::Cut(&mut bytes, beside)),
+            (
+                "values",
+                To::Each(&mut |json| push(&mut values, prepared_value(json)?)),
+            ),
+            (
+                "pages",
+                To::Each(&mut |json| push(&mut pages, cut(json, beside)?)),
+            ),
+        ],
+    )?;
     Ok(Prepared {
         bytes,
         values,
@@ -464,13 +504,15 @@ fn prepared(json: &mut JsonReader<'_>, beside: &[u8]) -> Found<Prepared> {
 fn prepared_value(json: &mut JsonReader<'_>) -> Found<PreparedValue> {
     let (mut kind, mut end) = (String::new(), 0);
     let (mut code, mut path) = (String::new(), String::new());
-    json.object(&mut |name, json| match name {
-        "is" => set(&mut kind, required(json)?),
-        "end" => set(&mut end, small(json)?),
-        "code" => set(&mut code, required(json)?),
-        "path" => set(&mut path, required(json)?),
-        _ => Err(WRONG),
-    })?;
+    members(
+        json,
+        &mut [
+            ("is", To::Text(&mut kind)),
+            ("end", To::Small(&mut end)),
+            ("code", To::Text(&mut code)),
+            ("path", To::Text(&mut path)),
+        ],
+    )?;
     Ok(match kind.as_str() {
         "wire" => PreparedValue::Wire { end },
         "gone" => PreparedValue::Gone,
@@ -489,6 +531,52 @@ fn cut(json: &mut JsonReader<'_>, beside: &[u8]) -> Found<Vec<u8>> {
     rest.get(..*length as usize)
         .map(<[u8]>::to_vec)
         .ok_or(WRONG)
+}
+
+/// Where the value of a member goes: data, since code for each member of each object would be most of
+/// this module's.
+enum To<'t> {
+    Text(&'t mut String),
+    TextOrNull(&'t mut Option<String>),
+    Whole(&'t mut u64),
+    Small(&'t mut u32),
+    Flag(&'t mut bool),
+    User(&'t mut RowUser),
+    Log(&'t mut Option<LogChunk>),
+    /// Bytes, and what they are cut from.
+    Cut(&'t mut Vec<u8>, &'t [u8]),
+    /// The elements of an array, one by one.
+    Each(&'t mut dyn FnMut(&mut JsonReader<'_>) -> Found<()>),
+}
+
+impl To<'_> {
+    fn read(&mut self, json: &mut JsonReader<'_>) -> Found<()> {
+        match self {
+            To::Text(to) => **to = required(json)?,
+            To::TextOrNull(to) => **to = json.text()?,
+            To::Whole(to) => **to = whole(json)?,
+            To::Small(to) => **to = small(json)?,
+            To::Flag(to) => **to = json.flag()?,
+            To::User(to) => **to = row_user(json)?,
+            To::Log(to) => **to = Some(log_chunk(json)?),
+            To::Cut(to, beside) => **to = cut(json, beside)?,
+            To::Each(element) => json.array(element)?,
+        }
+        Ok(())
+    }
+}
+
+/// Reads an object that has no members but these.
+fn members(json: &mut JsonReader<'_>, known: &mut [(&str, To<'_>)]) -> Found<()> {
+    json.object(&mut |name, json| {
+        let known = known.iter_mut().find(|(known, _)| *known == name);
+        known.ok_or(WRONG)?.1.read(json)
+    })
+}
+
+fn push<T>(to: &mut Vec<T>, value: T) -> Found<()> {
+    to.push(value);
+    Ok(())
 }
 
 fn set<T>(to: &mut T, value: T) -> Found<()> {
