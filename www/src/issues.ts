@@ -5,11 +5,11 @@
 
 import { HELD_STORE } from './capture/names'
 import { TidesyncError } from './error'
-import { decodeKey } from './key'
+import { decodeKey, encodeKey } from './key'
 import type { BlobMap } from './shell/blob-lane'
 import type { TableKeys } from './shell/connection'
 import type { Choice, RecordName } from './shell/interface'
-import { appValue } from './shell/records'
+import { appValue, checkKey } from './shell/records'
 import { Slots } from './shell/slots'
 import { result } from './shell/storage'
 
@@ -104,17 +104,19 @@ export async function heldCode(
 
 /**
  * What the engine is told of a decision.
- * @throws TidesyncError `cannot-be-sent` for a value that has no wire form.
+ * @throws TidesyncError `cannot-be-sent` for a value that has no wire form, `key-changed` for one with
+ * the key of another record.
  */
 export async function choiceOf(
   database: IDBDatabase,
-  table: string,
+  { table, key }: SyncIssue,
   resolution: IssueResolution,
 ): Promise<{ choice: Choice; blobs?: BlobMap | undefined }> {
   if (typeof resolution === 'string') return { choice: { take: resolution } }
   const { value } = resolution
   if (value === null || value === undefined) return { choice: { take: 'value', value: null } }
   const store = database.transaction(table).objectStore(table)
+  checkKey(value, encodeKey(key), store)
   const form = await new Slots(() => store).wireFormOf(table, value)
   if ('json' in form) return { choice: { take: 'value', value: form.json }, blobs: form.blobs }
   throw new TidesyncError(

@@ -171,7 +171,8 @@ export function listSyncIssues(): Promise<SyncIssue[]> {
 /**
  * Decides what becomes of an issue; resolves to whether that is stored here. False where there is no
  * such issue any more.
- * @throws TidesyncError `cannot-be-sent` for a value that has no wire form.
+ * @throws TidesyncError `cannot-be-sent` for a value that has no wire form, `key-changed` for one with
+ * the key of another record.
  */
 export function resolveSyncIssue(id: string, resolution: IssueResolution): Promise<boolean> {
   return service?.resolveIssue(id, resolution) ?? Promise.resolve(false)

@@ -60,7 +60,8 @@ export interface CloudSync {
   /**
    * Decides what becomes of an issue; resolves to whether that is stored here (from then on it is
    * synced as any change). False where there is no such issue any more.
-   * @throws TidesyncError `cannot-be-sent` for a value that has no wire form.
+   * @throws TidesyncError `cannot-be-sent` for a value that has no wire form, `key-changed` for one with
+   * the key of another record.
    */
   resolveIssue(id: string, resolution: IssueResolution): Promise<boolean>
   /** What was resolved of the user's conflicts on this device, newest first: the last 1,000. */
@@ -210,7 +211,7 @@ class DatabaseSync implements CloudSync {
     if (database === undefined || issue === undefined) {
       return false
     }
-    const chosen = await choiceOf(database, issue.table, resolution)
+    const chosen = await choiceOf(database, issue, resolution)
     return this.#call({ type: 'settleHeld', op: id, ...chosen })
   }
 
