@@ -54,6 +54,8 @@ export interface ServerState {
 export interface TokenOptions {
   /** From now on; negative for a token that has ended. Default 3,600. */
   readonly lifetimeSeconds?: number
+  /** What it grants besides the user's own space. */
+  readonly spaces?: Readonly<Record<string, 'r' | 'rw'>>
 }
 
 /** The real server with a database of its own in a temporary folder. */
@@ -157,7 +159,9 @@ export class TestServer {
   token(userId: string, options: TokenOptions = {}): string {
     const lifetime = options.lifetimeSeconds ?? 3_600
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-    const claims = { sub: userId, exp: Math.floor(Date.now() / 1_000) + lifetime }
+    const exp = Math.floor(Date.now() / 1_000) + lifetime
+    const { spaces } = options
+    const claims = { sub: userId, exp, ...(spaces && { spaces }) }
     const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`
     return `${signed}.${createHmac('sha256', this.#key).update(signed).digest('base64url')}`
   }

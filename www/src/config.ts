@@ -55,6 +55,12 @@ export interface TableOptions {
    * changed them back. Default `keep-remote`: it has not.
    */
   readonly staleFields?: 'keep-remote' | 'as-written'
+  /**
+   * The shared space that its records belong to, one that the token grants (docs/protocol.md). Default:
+   * the user's own. A database keeps each table's space for good from its first user on: with another
+   * one nothing is read or sent, and `lastError.code` is `space-changed`.
+   */
+  readonly space?: string
 }
 
 /** When to sync. Milliseconds; the defaults are those of the documentation (R062–R068, R078). */
@@ -174,7 +180,7 @@ const STRATEGIES: readonly unknown[] = [
 ] satisfies ConflictStrategy[]
 
 function checkTable(table: string, options: TableOptions): void {
-  const { conflict, resolve, references, staleFields } = options
+  const { conflict, resolve, references, staleFields, space } = options
   const name = (option: string) => `tables.${table}.${option}`
   if (conflict !== undefined && !STRATEGIES.includes(conflict)) {
     throw invalid(name('conflict'), `one of ${STRATEGIES.join(', ')}`)
@@ -188,6 +194,15 @@ function checkTable(table: string, options: TableOptions): void {
   if (staleFields !== undefined && !['keep-remote', 'as-written'].includes(staleFields)) {
     throw invalid(name('staleFields'), 'keep-remote or as-written')
   }
+  if (space !== undefined && !isShared(space)) {
+    throw invalid(name('space'), 'a name of 1 to 256 bytes that does not start with ~')
+  }
+}
+
+/** Whether a shared space may have this name. A lone surrogate would be another one on its way. */
+function isShared(space: unknown): boolean {
+  if (typeof space !== 'string' || /^$|^~|\p{Surrogate}/u.test(space)) return false
+  return new TextEncoder().encode(space).length <= 256
 }
 
 function checkNumber(name: string, value: unknown): void {

@@ -2,7 +2,6 @@
 //! transaction (DESIGN section 5).
 
 use tidesync_protocol::hash::{FieldHasher, Fields};
-use tidesync_protocol::wire::OWN_SPACE;
 
 use crate::config::Config;
 use crate::database::{Change, Database};
@@ -12,7 +11,7 @@ use crate::interface::{
 };
 use crate::overlay::{self, Before, Outcome, Replaced, overlay};
 use crate::references;
-use crate::remote::Remote;
+use crate::remote::{Remote, Spaces};
 use crate::shadow::{ABSENT, Entry, Field, Names, Page, WHOLE};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::Held;
@@ -23,6 +22,8 @@ pub(crate) struct Mark {
     pub(crate) epoch: String,
     pub(crate) cursor: String,
     pub(crate) more: bool,
+    /// The spaces that it covers.
+    pub(crate) spaces: Spaces,
 }
 
 /// Records on their way into the app's stores.
@@ -70,7 +71,7 @@ impl<'a> Here<'a> {
 }
 
 impl Applying {
-    /// Keeps what is of a table that is tracked here.
+    /// Keeps what is of a table that is tracked here, in that table's space.
     pub(crate) fn new(
         changes: Vec<Remote>,
         mark: Option<Mark>,
@@ -79,8 +80,8 @@ impl Applying {
     ) -> Self {
         let tracked = |change: &Remote| {
             let mut tables = database.tables.iter();
-            // Records of other spaces have versions of their own, and no place here yet.
-            change.space == OWN_SPACE && tables.any(|table| table.name == change.table)
+            let of_its_space = change.space == config.space(&change.table);
+            of_its_space && tables.any(|table| table.name == change.table)
         };
         let changes: Vec<Remote> = changes.into_iter().filter(tracked).collect();
         let mut needs = Vec::new();
@@ -263,6 +264,7 @@ impl Applying {
             change.meta.last_sync = change.meta.last_sync.max(now.wall_ms);
             if let Some(sweep) = change.meta.sweep.as_mut().filter(|_| !mark.more) {
                 sweep.ready = true;
+                sweep.spaces = mark.spaces;
             }
         }
     }

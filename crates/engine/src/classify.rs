@@ -131,6 +131,8 @@ fn answered(status: u16, after_ms: Option<u64>, body: &str, expected: Expected<'
         let epoch = epoch(body).filter(|_| says(code::EPOCH_CHANGED));
         return Action::Restart { epoch };
     }
+    // The bytes of a Blob are refused where the operation that names them would be.
+    let no_space = says(code::READ_ONLY) || says(code::WRONG_SPACE);
     let reason = |code: &str, message: &str| match said {
         Some(said) => said,
         None => Reason::new(code, message),
@@ -145,6 +147,7 @@ fn answered(status: u16, after_ms: Option<u64>, body: &str, expected: Expected<'
         }),
         404 | 405 | 501 if matches!(expected, Expected::Pull) => Action::NotOffered,
         401 => Action::RefreshToken,
+        403 if no_space => Action::Bisect(reason(code::WRONG_SPACE, "refused")),
         403 if known => {
             Action::WaitForSignIn(reason(code::WRONG_SUBJECT, "the server refused the user"))
         }

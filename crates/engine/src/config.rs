@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidesync_protocol::json::{Found, JsonReader};
 use tidesync_protocol::value::ValueError;
+use tidesync_protocol::wire::{NAME_BYTES_MAX, OWN_SPACE};
 
 /// The engine's configuration. In JSON with names in camelCase; what is left out has its default.
 ///
@@ -66,6 +67,8 @@ pub struct TableConfig {
     pub references: Vec<(String, String)>,
     /// What becomes of fields that the app saves as they were before another client changed them.
     pub stale_fields: StaleFields,
+    /// The space that its records belong to; none for the user's own.
+    pub space: Option<String>,
 }
 
 /// How a conflict is resolved (Z05).
@@ -185,6 +188,12 @@ impl Config {
             .unwrap_or_default()
     }
 
+    /// The space that a table's records belong to.
+    pub(crate) fn space(&self, table: &str) -> &str {
+        let space = self.table(table).and_then(|table| table.space.as_deref());
+        space.unwrap_or(OWN_SPACE)
+    }
+
     /// Reads the configuration from JSON; what is left out or null has its default.
     ///
     /// # Errors
@@ -288,12 +297,21 @@ impl TableConfig {
                         _ => return Err(WRONG),
                     };
                 }
+                "space" => {
+                    let space = json.text()?.filter(|name| is_shared(name));
+                    table.space = Some(space.ok_or(WRONG)?);
+                }
                 _ => return Err(WRONG),
             }
             Ok(())
         })?;
         Ok(table)
     }
+}
+
+/// Whether a space that is shared may have this name.
+fn is_shared(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.starts_with(OWN_SPACE)
 }
 
 /// Any error: the configuration's own names the member.
@@ -346,6 +364,7 @@ mod tests {
                     conflict: Strategy::ClientPriority,
                     references: vec![("workspace".to_owned(), "workspaces".to_owned())],
                     stale_fields: StaleFields::AsWritten,
+                    space: Some("team-1".to_owned()),
                 },
             )],
             live: false,
@@ -365,6 +384,8 @@ mod tests {
             (r#"{"initial":"other"}"#, "initial"),
             (r#"{"buffer":1}"#, "buffer"),
             (r#"{"tables":{"a":{"conflict":"none"}}}"#, "tables"),
+            (r#"{"tables":{"a":{"space":""}}}"#, "tables"),
+            (r#"{"tables":{"a":{"space":"~bob"}}}"#, "tables"),
         ] {
             let error = Config::from_json(text).unwrap_err();
             assert_eq!(error.member, member, "{text}");

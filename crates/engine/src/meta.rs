@@ -1,7 +1,9 @@
 //! What the engine keeps of itself in the database, as JSON: small, and written with every step.
 
 use tidesync_protocol::json::{Found, JsonReader, ObjectWriter, push_text};
+use tidesync_protocol::wire::OWN_SPACE;
 
+use crate::remote::{Spaces, read_spaces, spaces_to_json};
 use crate::rng::Rng;
 use crate::sorted::SortedMap;
 
@@ -51,6 +53,8 @@ pub(crate) struct Sweep {
     pub(crate) table: String,
     /// Its next bucket.
     pub(crate) bucket: u32,
+    /// The spaces that the pull covered besides the user's own.
+    pub(crate) spaces: Spaces,
 }
 
 impl Sweep {
@@ -60,16 +64,27 @@ impl Sweep {
             ready: false,
             table: String::new(),
             bucket: 0,
+            spaces: Spaces::default(),
         }
     }
 
+    /// Whether it says anything of the tables of a space: one that was not asked for has lost nothing,
+    /// and to one that may not be changed nothing can be sent again.
+    pub(crate) fn covers(&self, space: &str) -> bool {
+        let shared = || self.spaces.get(space).copied();
+        space == OWN_SPACE || shared().is_some_and(|writes| writes || !self.restored)
+    }
+
     fn to_json(&self) -> String {
-        ObjectWriter::default()
-            .flag("restored", self.restored)
+        let mut json = ObjectWriter::default();
+        json.flag("restored", self.restored)
             .flag("ready", self.ready)
             .text("table", &self.table)
-            .whole("bucket", u64::from(self.bucket))
-            .finish()
+            .whole("bucket", u64::from(self.bucket));
+        if !self.spaces.is_empty() {
+            json.json("spaces", &spaces_to_json(&self.spaces));
+        }
+        json.finish()
     }
 
     fn read(json: &mut JsonReader<'_>) -> Found<Self> {
@@ -80,6 +95,7 @@ impl Sweep {
                 "ready" => sweep.ready = json.flag()?,
                 "table" => sweep.table = json.text()?.unwrap_or_default(),
                 "bucket" => sweep.bucket = small(json)?,
+                "spaces" => sweep.spaces = read_spaces(json)?,
                 _ => json.skip()?,
             }
             Ok(())
@@ -104,6 +120,8 @@ pub(crate) struct TableMeta {
     pub(crate) bytes: u64,
     /// How far the first scan has come.
     pub(crate) scan: ScanMark,
+    /// The space that its records belong to, for good; empty for the user's own.
+    pub(crate) space: String,
 }
 
 /// How far a first scan has come.
@@ -295,11 +313,14 @@ impl TableMeta {
             ScanMark::After(lid) => scan = ObjectWriter::default().text("after", lid).finish(),
             ScanMark::Done => push_text(&mut scan, "done"),
         }
-        ObjectWriter::default()
-            .whole("buckets", u64::from(self.buckets))
+        let mut json = ObjectWriter::default();
+        json.whole("buckets", u64::from(self.buckets))
             .whole("bytes", self.bytes)
-            .json("scan", &scan)
-            .finish()
+            .json("scan", &scan);
+        if !self.space.is_empty() {
+            json.text("space", &self.space);
+        }
+        json.finish()
     }
 
     fn read(json: &mut JsonReader<'_>) -> Found<Self> {
@@ -309,6 +330,7 @@ impl TableMeta {
                 "buckets" => table.buckets = small(json)?,
                 "bytes" => table.bytes = json.whole()?.unwrap_or_default(),
                 "scan" => table.scan = ScanMark::read(json)?,
+                "space" => table.space = json.text()?.unwrap_or_default(),
                 _ => json.skip()?,
             }
             Ok(())

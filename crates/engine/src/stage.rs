@@ -7,7 +7,7 @@ use tidesync_protocol::hlc::{Hlc, HlcClock};
 use tidesync_protocol::json::push_text;
 use tidesync_protocol::key::random_rid;
 use tidesync_protocol::sort;
-use tidesync_protocol::wire::{OWN_SPACE, OpKind, code};
+use tidesync_protocol::wire::{OpKind, code};
 
 use crate::batch;
 use crate::config::{Config, StaleFields, Strategy};
@@ -694,7 +694,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         head.push_str("{\"op\":");
         push_text(&mut head, &op.op);
         head.push_str(",\"space\":");
-        push_text(&mut head, OWN_SPACE);
+        push_text(&mut head, self.makers.config.space(&op.table));
         head.push_str(",\"table\":");
         push_text(&mut head, &op.table);
         head.push_str(",\"rid\":");

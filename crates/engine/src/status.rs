@@ -101,7 +101,7 @@ pub enum Phase {
     NeedsAuth,
     /// Auto-sync is off; see [`Status::disabled_reason`].
     Disabled,
-    /// The engine itself failed. Set by the shell.
+    /// The engine itself failed (set by the shell), or may not work with this configuration.
     EngineFailed,
     /// The database cannot be used.
     StorageFailed,

@@ -23,7 +23,7 @@ beforeEach(() => {
 })
 
 function upload(hash = HASH, blob = BLOB): Promise<void> {
-  return uploadBlob(server.request, hash, blob, pace)
+  return uploadBlob(server.request, { hash, size: blob.size }, blob, pace)
 }
 
 async function download(parts: Blob[] = []): Promise<Blob> {
@@ -104,7 +104,10 @@ describe('an upload', () => {
   })
 
   test('goes on from where another device has brought it', async () => {
-    const both = [upload(), uploadBlob(server.request, HASH, BLOB, { chunkBytes: MIB })]
+    const both = [
+      upload(),
+      uploadBlob(server.request, { hash: HASH, size: BLOB.size }, BLOB, { chunkBytes: MIB }),
+    ]
     await Promise.all(both)
     expect(server.log.some((line) => line.startsWith('wrong'))).toBe(true)
     expect(server.complete(HASH)?.length).toBe(BYTES.length)

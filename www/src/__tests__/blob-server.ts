@@ -21,15 +21,15 @@ export class BlobServer {
   faults: Record<number, Fault> = {}
   #requests = 0
 
-  /** The bytes that it has verified. */
-  complete(hash: string): Buffer | undefined {
-    const blob = this.#blobs.get(hash)
+  /** The bytes that it has verified, of the user's own or in a space. */
+  complete(hash: string, space = ''): Buffer | undefined {
+    const blob = this.#blobs.get(space + hash)
     return blob?.complete ? blob.bytes : undefined
   }
 
-  store(bytes: Uint8Array): string {
+  store(bytes: Uint8Array, space = ''): string {
     const hash = sha256(bytes)
-    this.#blobs.set(hash, { bytes: Buffer.from(bytes), complete: true })
+    this.#blobs.set(space + hash, { bytes: Buffer.from(bytes), complete: true })
     return hash
   }
 
@@ -44,8 +44,9 @@ export class BlobServer {
   }
 
   async #answer(path: string, init: RequestInit | undefined, fault: Fault | undefined) {
-    const [, hash = '', status] = /^blob\/([\w-]{43})(\/status)?/.exec(path) ?? []
+    const [, sha = '', status] = /^blob\/([\w-]{43})(\/status)?/.exec(path) ?? []
     const query = new URLSearchParams(path.split('?')[1])
+    const hash = (query.get('space') ?? '') + sha
     const offset = Number(query.get('offset'))
     if (status !== undefined) return this.#say('status', this.#progress(hash))
     if (init?.method !== 'POST') return this.#download(hash, offset, fault)
@@ -73,7 +74,7 @@ export class BlobServer {
     }
     const bytes = Buffer.concat([had, chunk])
     const complete = bytes.length === size
-    if (complete && sha256(bytes) !== hash) {
+    if (complete && !hash.endsWith(sha256(bytes))) {
       this.#blobs.delete(hash)
       return this.#say('mismatch', { code: 'hash-mismatch', message: 'damaged' }, 422)
     }
@@ -82,8 +83,8 @@ export class BlobServer {
   }
 
   #download(hash: string, offset: number, fault: Fault | undefined): Response {
-    const bytes = this.complete(hash)
-    if (bytes === undefined) return this.#say('missing', { code: 'not-found' }, 404)
+    const { bytes, complete } = this.#blobs.get(hash) ?? { bytes: Buffer.of(), complete: false }
+    if (!complete) return this.#say('missing', { code: 'not-found' }, 404)
     this.log.push(`GET ${offset}`)
     const part = Buffer.from(bytes.subarray(offset, offset + CHUNK))
     if (fault === 'damaged') part[0] = (part[0] ?? 0) ^ 1

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { BlobMap } from '../shell/blob-lane'
 import { Blobs } from '../shell/blobs'
+import { PulledChanges } from '../shell/records'
 import { BlobServer, sha256 } from './blob-server'
 
 function blob(text: string): { blob: Blob; hash: string; name: unknown[] } {
@@ -82,6 +83,16 @@ describe('what operations name', () => {
     expect(server.log.filter((line) => line === 'status')).toHaveLength(6)
   })
 
+  test('goes to the space of each operation', async () => {
+    const of = (space: string) => JSON.stringify({ space, value: { space: 'x', at: ONE.name } })
+    blobs.keep('staged 1', mapOf(ONE))
+    await blobs.send([of('a & b'), of('~'), of('a & b')], server.request)
+    expect(server.log).toEqual(['status', 'POST 0', 'status', 'POST 0'])
+    expect(server.complete(ONE.hash, 'a & b')?.toString()).toBe('one')
+    expect(server.complete(ONE.hash)?.toString()).toBe('one')
+    expect(server.complete(ONE.hash, 'x')).toBeUndefined()
+  })
+
   test('is refused where it is gone', async () => {
     await expect(blobs.send(texts, server.request)).rejects.toMatchObject({
       outcome: { status: 422, body: expect.stringContaining('blob-unreadable') },
@@ -128,5 +139,26 @@ describe('what an answer names', () => {
     expect(await blobs.get(ONE.hash)?.text()).toBe('one')
     await blobs.fetchFor('<html>"~blob"', server.request)
     expect(server.log).toEqual(['GET 0'])
+  })
+
+  test('comes from the space of its record, and not where no table has that space', async () => {
+    server.store(Buffer.from('one'), 'team')
+    server.store(Buffer.from('other'), 'team')
+    const body = (record: object) => JSON.stringify({ verdicts: [{ record }] })
+    await blobs.fetchFor(body({ space: 'team', value: ONE.name }), server.request)
+    expect(await blobs.get(ONE.hash)?.text()).toBe('one')
+    const pulled = new PulledChanges(blobs, { files: { space: 'team' } })
+    const change = (space: string, table: string) => ({ space, table, value: OTHER.name })
+    const changes = [
+      change('team', 'files'),
+      change('~', 'files'),
+      change('team', 'notes'),
+      change('~', 'notes'),
+    ]
+    const size = OTHER.blob.size
+    expect(pulled.keep(JSON.stringify({ changes }))).toEqual([
+      { hash: OTHER.hash, size, space: 'team' },
+      { hash: OTHER.hash, size },
+    ])
   })
 })

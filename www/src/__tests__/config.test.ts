@@ -18,6 +18,11 @@ describe('options', () => {
     [{ ...options, tables: { notes: { resolve: 1 as never } } }, 'tables.notes.resolve'],
     [{ ...options, tables: { notes: { references: { a: 1 as never } } } }, 'references'],
     [{ ...options, tables: { notes: { staleFields: 'x' as never } } }, 'staleFields'],
+    [{ ...options, tables: { notes: { space: 1 as never } } }, 'tables.notes.space'],
+    [{ ...options, tables: { notes: { space: '' } } }, 'tables.notes.space'],
+    [{ ...options, tables: { notes: { space: '~bob' } } }, 'tables.notes.space'],
+    [{ ...options, tables: { notes: { space: 'a\ud800' } } }, 'tables.notes.space'],
+    [{ ...options, tables: { notes: { space: 'é'.repeat(129) } } }, 'tables.notes.space'],
   ])('that cannot work are refused by name', (wrong, name) => {
     expect(() => checkOptions(wrong)).toThrow(
       expect.objectContaining({ code: 'invalid-option', message: expect.stringContaining(name) }),
@@ -51,7 +56,7 @@ describe('options', () => {
   it('of tables reach the engine where there are any, without functions', () => {
     const tables = {
       notes: { conflict: 'custom', resolve: () => null },
-      tasks: { references: { note: 'notes' } },
+      tasks: { references: { note: 'notes' }, space: 'é'.repeat(128) },
       plain: {},
     } as const
     const told = (more: Partial<CloudSyncOptions>) => {
@@ -61,7 +66,7 @@ describe('options', () => {
     expect(() => checkOptions({ ...options, tables })).not.toThrow()
     expect(told({ tables, live: false })).toEqual({
       live: false,
-      tables: { notes: { conflict: 'custom' }, tasks: { references: { note: 'notes' } } },
+      tables: { notes: { conflict: 'custom' }, tasks: tables.tasks },
     })
     expect(told({ tables: { plain: {} } })).toEqual({})
   })

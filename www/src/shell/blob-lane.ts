@@ -23,7 +23,12 @@ const FRUITLESS_MAX = 3
 export interface BlobName {
   readonly hash: string
   readonly size: number
+  /** The space whose record names it; absent for the user's own. */
+  readonly space?: string
 }
+
+/** The space that every user has alone. */
+export const OWN_SPACE = '~'
 
 /** Blobs by their hashes. */
 export type BlobMap = ReadonlyMap<string, Blob>
@@ -79,16 +84,17 @@ export interface Pace {
  */
 export async function uploadBlob(
   request: Request,
-  hash: string,
+  { hash, space }: BlobName,
   blob: Blob,
   pace: Pace,
 ): Promise<void> {
   const { size } = blob
-  let { received, complete } = await progressIn(await request(`blob/${hash}/status`), size)
+  const status = await request(`blob/${hash}/status${inSpace('?', space)}`)
+  let { received, complete } = await progressIn(status, size)
   for (let left = FRUITLESS_MAX; !complete; ) {
     const before = received
     const chunk = await readable(blob.slice(before, before + pace.chunkBytes))
-    const path = `blob/${hash}?size=${size}&offset=${before}`
+    const path = `blob/${hash}?size=${size}&offset=${before}${inSpace('&', space)}`
     const answer = await paced(pace, () =>
       request(path, { method: 'POST', headers: BYTES, body: chunk }),
     )
@@ -100,6 +106,10 @@ export async function uploadBlob(
     if (received <= before && !complete) left -= 1
     if (left === 0) throw new NoAnswer('network')
   }
+}
+
+function inSpace(mark: '?' | '&', space: string | undefined): string {
+  return space === undefined ? '' : `${mark}space=${encodeURIComponent(space)}`
 }
 
 async function paced(pace: Pace, send: () => Promise<Response>): Promise<Response> {
@@ -151,12 +161,12 @@ async function refusal(response: Response): Promise<RequestOutcome> {
  */
 export async function downloadBlob(
   request: Request,
-  { hash, size }: BlobName,
+  { hash, size, space }: BlobName,
   parts: Blob[],
 ): Promise<Blob | undefined> {
   let received = parts.reduce((sum, part) => sum + part.size, 0)
   while (received < size) {
-    const response = await request(`blob/${hash}?offset=${received}`)
+    const response = await request(`blob/${hash}?offset=${received}${inSpace('&', space)}`)
     if (await isMissing(response)) return undefined
     if (!response.ok) throw new Refused(await later(response))
     const came = await takePieces(response, size - received, parts, request.heard)
@@ -214,8 +224,9 @@ async function later(response: Response): Promise<RequestOutcome> {
   return { is: 'failed', failure: 'network' }
 }
 
-/** The Blobs and Files that wire forms name, parsed. */
-export function namedBlobs(parsed: unknown): BlobName[] {
+/** The Blobs and Files that wire forms name, parsed, of records of one space. */
+export function namedBlobs(parsed: unknown, space: unknown = OWN_SPACE): BlobName[] {
+  const shared = typeof space === 'string' && space !== OWN_SPACE ? { space } : {}
   const names: BlobName[] = []
   const waiting = [parsed]
   for (const value of waiting) {
@@ -224,7 +235,7 @@ export function namedBlobs(parsed: unknown): BlobName[] {
     if (!Array.isArray(value) || (value[0] !== '~blob' && value[0] !== '~file')) continue
     const [size, hash] = value.slice(-2)
     // What is of another form is refused when it is decoded.
-    if (size <= BLOB_BYTES_MAX && /^[\w-]{43}$/.test(hash)) names.push({ size, hash })
+    if (size <= BLOB_BYTES_MAX && /^[\w-]{43}$/.test(hash)) names.push({ size, hash, ...shared })
   }
   return names
 }

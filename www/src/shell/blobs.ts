@@ -88,7 +88,7 @@ export class Blobs {
   /** Those that texts name, as far as they are at hand. */
   namedIn(texts: readonly string[]): BlobMap {
     const found = new Map<string, Blob>()
-    for (const { hash } of texts.flatMap(namedIn)) {
+    for (const { hash } of texts.flatMap((text) => namedIn(text))) {
       const blob = this.get(hash)
       if (blob !== undefined) found.set(hash, blob)
     }
@@ -102,19 +102,21 @@ export class Blobs {
 
   /** Brings to the server what operations name. */
   async send(texts: readonly string[], request: Request): Promise<void> {
-    for (const { hash } of texts.flatMap(namedIn)) {
-      if (this.#uploaded.has(hash)) continue
-      const blob = this.get(hash)
+    for (const name of texts.flatMap((text) => namedIn(text))) {
+      // Each space has its own.
+      const mark = `${name.hash} ${name.space}`
+      if (this.#uploaded.has(mark)) continue
+      const blob = this.get(name.hash)
       if (blob === undefined) throw unreadable()
-      await uploadBlob(request, hash, blob, this.#pace)
-      this.#uploaded.add(hash)
+      await uploadBlob(request, name, blob, this.#pace)
+      this.#uploaded.add(mark)
     }
   }
 
   /** Brings from the server what verdicts name. */
   async fetchFor(body: string, request: Request): Promise<void> {
     if (body.includes('"blob-missing"')) this.forgetUploads()
-    await this.fetch('pushed', namedIn(body), request)
+    await this.fetch('pushed', namedIn(body, true), request)
   }
 
   /** What the server was known to have, it may not have any more, or not of another user. */
@@ -155,10 +157,17 @@ export function mayNameBlobs(text: string): boolean {
   return MAY_NAME.test(text)
 }
 
-/** What a text names; nothing where it is no JSON: whoever reads it says so. */
-function namedIn(text: string): BlobName[] {
+/**
+ * What the text of an operation or record names, or that of an answer to a push; nothing where it is
+ * no JSON: whoever reads it says so.
+ */
+function namedIn(text: string, isAnswer = false): BlobName[] {
   try {
-    return mayNameBlobs(text) ? namedBlobs(JSON.parse(text)) : []
+    if (!mayNameBlobs(text)) return []
+    const said = JSON.parse(text)
+    if (!isAnswer) return namedBlobs(said, said?.space)
+    const verdicts: { record?: { space?: unknown } }[] = said.verdicts
+    return verdicts.flatMap((verdict) => namedBlobs(verdict, verdict.record?.space))
   } catch {
     return []
   }

@@ -2,10 +2,11 @@
 
 import type { Change } from '../capture/commits'
 import { atKeyPath, injectKey } from '../capture/snapshot'
+import type { CloudSyncOptions } from '../config'
 import { TidesyncError } from '../error'
 import { decodeKey, encodeKey } from '../key'
 import { type BlobBytes, decodeValue, reviveValue } from '../values/decode'
-import { type BlobName, canHash, namedBlobs } from './blob-lane'
+import { type BlobName, canHash, namedBlobs, OWN_SPACE } from './blob-lane'
 import { type Blobs, mayNameBlobs } from './blobs'
 import type { TableKeys } from './connection'
 import type { PutRecord, RecordName } from './interface'
@@ -17,12 +18,10 @@ export interface AppRecord {
   readonly key: IDBValidKey | undefined
 }
 
-/** The space that every user has alone. */
-const OWN_SPACE = '~'
-
 /** A change, as far as it is read here. */
 interface Pulled {
   readonly space?: unknown
+  readonly table?: unknown
   readonly value?: unknown
 }
 
@@ -32,9 +31,11 @@ export class PulledChanges {
   /** Decoding uses up what was parsed, also where it fails, and a transaction may be tried again. */
   readonly #values = new Map<number, () => unknown>()
   readonly #blobs: Blobs
+  readonly #tables: CloudSyncOptions['tables']
 
-  constructor(blobs: Blobs) {
+  constructor(blobs: Blobs, tables?: CloudSyncOptions['tables']) {
     this.#blobs = blobs
+    this.#tables = tables
   }
 
   /** Takes the changes of an answer, none where it is no answer to a pull, and gives the Blobs that they name. */
@@ -42,8 +43,11 @@ export class PulledChanges {
     this.#changes = changesOf(body)
     this.#values.clear()
     if (!mayNameBlobs(body)) return []
-    // The engine has no place for records of other spaces, and their Blobs are elsewhere.
-    return namedBlobs(this.#changes.filter(({ space }) => space === OWN_SPACE))
+    return this.#changes.flatMap((change) => {
+      // The engine takes over nothing else.
+      const space = this.#tables?.[String(change.table)]?.space ?? OWN_SPACE
+      return change.space === space ? namedBlobs(change, space) : []
+    })
   }
 
   /** The value of the change at a place. */

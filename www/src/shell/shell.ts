@@ -88,7 +88,7 @@ export class Shell {
   readonly #transport: Transport
   readonly #stream: PokeStream
   readonly #blobs = new Blobs()
-  readonly #pulled = new PulledChanges(this.#blobs)
+  readonly #pulled: PulledChanges
   readonly #inputs: Told[] = []
   #running = false
   #abandoned = false
@@ -110,6 +110,7 @@ export class Shell {
     )
     this.#stores = new Stores(this.#connection, this.#blobs)
     this.#reader = new Reader(this.#connection, this.#slots, this.#blobs)
+    this.#pulled = new PulledChanges(this.#blobs, options.tables)
     this.#transport = new Transport(server, compresses(options))
     this.#stream = new PokeStream(server)
   }

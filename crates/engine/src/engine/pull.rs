@@ -175,6 +175,7 @@ impl Engine {
                 epoch: answer.epoch,
                 cursor: answer.cursor,
                 more: answer.more,
+                spaces: answer.spaces,
             }),
             settling: None,
             apart: false,

@@ -5,7 +5,7 @@ use crate::index::Waiting;
 use crate::interface::Now;
 use crate::schedule::TimerReason;
 use crate::staged::Held;
-use crate::status::{Direction, DisabledReason, Phase, Progress, RecordState, Status};
+use crate::status::{Direction, DisabledReason, Phase, Progress, RecordState, Status, Storage};
 
 use super::{Engine, Life};
 
@@ -89,7 +89,13 @@ impl Engine {
 
     fn phase(&self, now: Now) -> Phase {
         if matches!(self.life, Life::Failed | Life::Unusable) {
-            return Phase::StorageFailed;
+            // Else it is the configuration that forbids to go on.
+            let is_storage = self.storage != Storage::Ok;
+            return if is_storage {
+                Phase::StorageFailed
+            } else {
+                Phase::EngineFailed
+            };
         }
         if let Some(run) = &self.run {
             return if run.probe {

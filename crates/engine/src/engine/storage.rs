@@ -55,6 +55,9 @@ impl Engine {
         let (Some(staged), Some(held)) = (staged.collect(), held.collect()) else {
             return self.storage_failed(&damaged());
         };
+        if let Some(table) = moved_table(&meta, &loaded.tables, &self.config) {
+            return self.refuse_space(table);
+        }
         let meta = upgraded(meta, loaded.version);
         let meta = with_tables(meta, &loaded.tables, &self.config);
         let mut database = Database::new(loaded.fence, meta, loaded.tables, staged, held);
@@ -82,6 +85,19 @@ impl Engine {
             let message = "Auto-sync service: Event listeners set up".to_owned();
             self.log(LogLevel::Info, message);
         }
+    }
+
+    /// A table's records never go to another space than the one they came from or went to before.
+    fn refuse_space(&mut self, table: &str) {
+        let parts = ["this database has table ", table, " in another space"];
+        let message = parts.concat();
+        self.log(LogLevel::Error, message.clone());
+        self.last_error = Some(LastError {
+            code: "space-changed".to_owned(),
+            message,
+            at: self.now.wall_ms,
+        });
+        self.life = Life::Unusable;
     }
 
     /// Asks for a transaction. With nothing to write there is nothing to wait for.
@@ -280,11 +296,28 @@ fn upgraded(mut meta: Meta, version: u32) -> Meta {
     meta
 }
 
+/// A table that is configured for another space than it was synced in. Before the first user nothing
+/// was.
+fn moved_table<'a>(meta: &Meta, tables: &'a [Table], config: &Config) -> Option<&'a str> {
+    meta.owner?;
+    let moved = |table: &&Table| {
+        let known = meta.tables.get(&table.name);
+        known.is_some_and(|known| known.space != stored_space(config, table))
+    };
+    tables.iter().find(moved).map(|table| table.name.as_str())
+}
+
+fn stored_space(config: &Config, table: &Table) -> String {
+    let space = config.table(&table.name).and_then(|it| it.space.clone());
+    space.unwrap_or_default()
+}
+
 /// Adds tables that are new. Only what the first owner finds is uploaded without having changed.
 fn with_tables(mut meta: Meta, tables: &[Table], config: &Config) -> Meta {
     let ignore = config.initial == Initial::Ignore;
     for table in tables {
         let known = meta.tables.get_or_default(table.name.clone());
+        known.space = stored_space(config, table);
         if ignore && known.scan == ScanMark::New {
             known.scan = ScanMark::Done;
         }

@@ -54,7 +54,8 @@ impl Engine {
             return;
         };
         let mut change = Change::new(database);
-        for id in ids {
+        let covered = |id: &&PageId| sweep.covers(self.config.space(&id.table));
+        for id in ids.iter().filter(covered) {
             sweep_page(database, &mut change, id, sweep.restored, self.now);
         }
         change.meta.sweep = next(database, sweep);
