@@ -23,6 +23,12 @@ impl Answer {
         })
     }
 
+    /// The status line and all headers but the time.
+    pub(crate) fn head(&self) -> String {
+        let lines = self.head.lines().filter(|line| !line.starts_with("date:"));
+        lines.collect::<Vec<&str>>().join(" | ")
+    }
+
     /// The body as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::client::{Answer, Connection};
 
+/// Heartbeats after which a poke that is waited for does not come any more.
+const HEARTBEATS_MAX: usize = 100;
+
 /// An open stream.
 #[derive(Debug)]
 pub(crate) struct Events {
@@ -51,7 +54,7 @@ impl Events {
 
     /// The cursor of the next poke, whatever comes before.
     pub(crate) fn poke(&mut self) -> Option<String> {
-        loop {
+        for _ in 0..HEARTBEATS_MAX {
             let event = self.next()?;
             let Some(data) = event.strip_prefix("event: poke\ndata: ") else {
                 assert_eq!(event, ": ", "a heartbeat");
@@ -60,6 +63,7 @@ impl Events {
             let data: Value = serde_json::from_str(data).expect("JSON");
             return data["cursor"].as_str().map(str::to_owned);
         }
+        panic!("no poke comes")
     }
 
     /// Reads until the next poke with this cursor, and counts the pokes on the way.
