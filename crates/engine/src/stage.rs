@@ -7,7 +7,7 @@ use tidesync_protocol::hlc::{Hlc, HlcClock};
 use tidesync_protocol::json::push_text;
 use tidesync_protocol::key::random_rid;
 use tidesync_protocol::sort;
-use tidesync_protocol::wire::{OpKind, code};
+use tidesync_protocol::wire::{FIELD_NAME_BYTES_MAX, OpKind, code};
 
 use crate::batch;
 use crate::config::{Config, StaleFields, Strategy};
@@ -487,6 +487,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         }
         if let Fields::Each(own) = &fields
             && let Some(diff) = self.diff(table, lid, own)
+            && may_name(own, &diff)
         {
             let wire = self.on_wire(table, value);
             let on_wire = wire
@@ -762,6 +763,14 @@ pub(crate) fn ask_for(
 }
 
 /// The members of a patch.
+/// Whether a patch may name all that differs.
+fn may_name(fields: &[ValueField<'_>], diff: &Diff) -> bool {
+    let set = diff.set.iter().filter_map(|place| fields.get(*place));
+    set.map(|field| field.name.len())
+        .chain(diff.unset.iter().map(String::len))
+        .all(|bytes| bytes <= FIELD_NAME_BYTES_MAX)
+}
+
 fn push_patch(to: &mut String, set: &[&ValueField<'_>], unset: &[&str]) {
     to.push_str(",\"set\":{");
     for (place, field) in set.iter().enumerate() {

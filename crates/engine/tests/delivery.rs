@@ -51,6 +51,20 @@ fn busy(world: &mut World) {
 }
 
 #[test]
+fn a_record_whose_fields_have_long_names_goes_whole() {
+    let mut world = started();
+    let name = "x".repeat(1_025);
+    world.put(FILES, "a", &format!(r#"{{"{name}":1,"b":1}}"#));
+    world.run(60_000);
+    world.put(FILES, "a", &format!(r#"{{"{name}":2,"b":1}}"#));
+    world.run(60_000);
+    world.assert_synced("alice");
+    world.put(FILES, "a", r#"{"b":1}"#);
+    world.run(60_000);
+    world.assert_synced("alice");
+}
+
+#[test]
 fn every_kind_of_change_arrives() {
     let mut world = started();
     busy(&mut world);

@@ -4,7 +4,7 @@ use crate::hash::{Content, FIELDS_MAX, FieldHasher, PUBLIC_KEY, hash_text, op_ha
 use crate::hlc::{Hlc, HlcError};
 use crate::key::{KeyError, check_rid};
 use crate::value::ValueError;
-use crate::wire::{NAME_BYTES_MAX, OP_ID_BYTES_MAX, Op, OpKind, code};
+use crate::wire::{FIELD_NAME_BYTES_MAX, NAME_BYTES_MAX, OP_ID_BYTES_MAX, Op, OpKind, code};
 
 /// Why an operation is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,9 +27,13 @@ pub enum OpError {
     /// The kind does not go with the parts that are there.
     #[error("the kind does not have this part: {0}")]
     Part(&'static str),
-    /// A patch of no field, of more than [`FIELDS_MAX`], or one that names a field twice.
-    #[error("a patch of no field, of too many, or of one twice")]
+    /// A patch without its parts, of more than twice [`FIELDS_MAX`] fields, or one that names a field
+    /// twice.
+    #[error("a patch has neither `set` nor `unset`, or more than 512 names, or one twice")]
     Patch,
+    /// A patch of a field whose name is longer than [`FIELD_NAME_BYTES_MAX`].
+    #[error("a patch names a field by more than {FIELD_NAME_BYTES_MAX} bytes")]
+    FieldName,
     /// The value, or one of the fields set.
     #[error("value: {0}")]
     Value(#[from] ValueError),
@@ -43,9 +47,12 @@ impl OpError {
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
-            Self::Id | Self::Name(_) | Self::Hlc(_) | Self::Part(_) | Self::Patch => {
-                code::MALFORMED
-            }
+            Self::Id
+            | Self::Name(_)
+            | Self::Hlc(_)
+            | Self::Part(_)
+            | Self::Patch
+            | Self::FieldName => code::MALFORMED,
             Self::Rid(_) => code::BAD_KEY,
             Self::NoValue => code::BAD_VALUE,
             Self::Value(error) => error.code(),
@@ -106,6 +113,9 @@ impl Op {
             || !names.is_sorted_by(|one, next| one < next)
         {
             return Err(OpError::Patch);
+        }
+        if names.iter().any(|name| FIELD_NAME_BYTES_MAX < name.len()) {
+            return Err(OpError::FieldName);
         }
         Ok(self.hash_of(Content::Patch {
             set: &set,

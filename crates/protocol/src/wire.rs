@@ -29,6 +29,9 @@ pub const RID_BYTES_MAX: usize = 1_024;
 /// Most bytes of the name of a table or space.
 pub const NAME_BYTES_MAX: usize = 256;
 
+/// Most bytes of the name of a field that a patch names. A record with longer ones goes whole.
+pub const FIELD_NAME_BYTES_MAX: usize = 1_024;
+
 /// Most bytes of an operation's id.
 pub const OP_ID_BYTES_MAX: usize = 64;
 

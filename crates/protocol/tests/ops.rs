@@ -147,6 +147,21 @@ fn each_damage_has_its_error_and_code() {
             code::MALFORMED,
         ),
         (
+            changed(patch(), "set", json!({ "x".repeat(1_025): 1 })),
+            OpError::FieldName,
+            code::MALFORMED,
+        ),
+        (
+            changed(patch(), "unset", json!(["x".repeat(1_025)])),
+            OpError::FieldName,
+            code::MALFORMED,
+        ),
+        (
+            changed(patch(), "unset", json!(["x".repeat(1_024)])),
+            OpError::Hash,
+            code::HASH_MISMATCH,
+        ),
+        (
             changed(patch(), "unset", json!(["title"])),
             OpError::Patch,
             code::MALFORMED,

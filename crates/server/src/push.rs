@@ -261,6 +261,7 @@ fn refused(op: String, error: OpError) -> VerdictEntry {
         | OpError::NoValue
         | OpError::Part(_)
         | OpError::Patch
+        | OpError::FieldName
         | OpError::Value(_) => entry,
     }
 }

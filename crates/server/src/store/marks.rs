@@ -10,6 +10,9 @@ use tidesync_protocol::merge::Stamp;
 /// About the bytes that are stored of a mark besides its field's name.
 const MARK_BYTES: usize = 64;
 
+/// Most bytes of the names of removed fields that are remembered.
+const REMOVED_BYTES_MAX: usize = 64 * 1024;
+
 /// A write: the version that it made, its clock and its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -117,8 +120,8 @@ impl Marks {
             .max_by_key(|mark| mark.stamp())
     }
 
-    /// Forgets the earliest of the fields that were removed, where there are more than
-    /// [`FIELDS_MAX`]: records whose fields come and go must not grow for ever.
+    /// Forgets the earliest of the fields that were removed, where there are more than [`FIELDS_MAX`]
+    /// or their names are too long together: records whose fields come and go must not grow for ever.
     pub(super) fn forget_removed(&mut self, is_present: impl Fn(&str) -> bool) {
         let mut removed: Vec<(u64, String)> = self
             .each
@@ -126,10 +129,13 @@ impl Marks {
             .filter(|(name, _)| !is_present(name))
             .map(|(name, mark)| (mark.version, name.clone()))
             .collect();
-        let surplus = removed.len().saturating_sub(FIELDS_MAX);
         removed.sort_unstable();
-        for (_, name) in removed.into_iter().take(surplus) {
-            self.each.remove(&name);
+        let mut bytes = 0;
+        for (place, (_, name)) in removed.into_iter().rev().enumerate() {
+            bytes += name.len();
+            if FIELDS_MAX <= place || REMOVED_BYTES_MAX < bytes {
+                self.each.remove(&name);
+            }
         }
     }
 
@@ -209,5 +215,16 @@ mod tests {
         assert_eq!(marks.each.len(), FIELDS_MAX + 1);
         assert!(marks.each.contains_key("f2") && marks.each.contains_key("f399"));
         assert!(!marks.each.contains_key("f3"));
+    }
+
+    #[test]
+    fn the_names_of_removed_fields_are_limited_together() {
+        let mut marks = Marks::whole(mark(1, "a"));
+        for version in 2..102 {
+            marks.set(&format!("{version:01024}"), mark(version, "b"));
+        }
+        marks.forget_removed(|_| false);
+        assert_eq!(marks.each.len(), 64);
+        assert!(marks.each.contains_key(&format!("{:01024}", 101)));
     }
 }
