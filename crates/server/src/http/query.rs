@@ -2,6 +2,9 @@
 
 use super::ApiError;
 
+/// Most parameters of a request: more than any address knows.
+const PARAMETERS_MAX: usize = 8;
+
 /// The parameters of a request, each at most once.
 #[derive(Debug)]
 pub(super) struct Query(Vec<(String, String)>);
@@ -21,6 +24,9 @@ impl Query {
             ))?;
             if found.iter().any(|(other, _)| *other == name) {
                 return Err(ApiError::Malformed("a parameter is given twice"));
+            }
+            if found.len() == PARAMETERS_MAX {
+                return Err(ApiError::Malformed("there are too many parameters"));
             }
             found.push((name, value));
         }
@@ -110,6 +116,9 @@ mod tests {
             let number = Query::read(Some(text)).and_then(|mut query| query.number("n", 1));
             assert!(number.is_err(), "{text}");
         }
+        let many = |count: usize| (0..count).map(|n| format!("n{n}=1&")).collect::<String>();
+        assert!(Query::read(Some(&many(8))).is_ok());
+        assert!(Query::read(Some(&many(9))).is_err());
         assert!(Query::read(Some("other=1")).and_then(Query::end).is_err());
         assert!(Query::read(None).and_then(Query::end).is_ok());
     }
