@@ -192,7 +192,12 @@ fn who_was_wrong_about_the_size_shuts_out_nobody() {
         &format!("{hash}?size=1000&offset=500"),
         &whole[500..],
     );
-    assert_eq!(answer.json()["received"], 500);
+    assert_eq!(refusal(&answer), (409, "wrong-offset".to_owned()));
+    assert_eq!(
+        answer.json()["received"],
+        0,
+        "not where the other one goes on"
+    );
     let answer = send(&server, &format!("{hash}?size=1000&offset=0"), &whole);
     assert_eq!(progress(&answer), (1_000, true));
 }

@@ -154,10 +154,8 @@ pub fn append_blob(
             remove(connection, row.id)?;
             begin(connection, chunk, limits, now_ms)?
         }
-        Some(row) => {
-            let received = row.received;
-            return Err(BlobError::WrongOffset { received });
-        }
+        // What is there is of the other size, and no beginning of this one.
+        Some(_) => return Err(BlobError::WrongOffset { received: 0 }),
     };
     if row.complete {
         return Ok(Appended::Progress(row.progress()));
