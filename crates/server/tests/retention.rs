@@ -230,6 +230,34 @@ fn the_audit_and_unfinished_blobs_go_too() {
 }
 
 #[test]
+fn a_blob_that_nobody_goes_on_with_gives_its_room_back_after_a_day() {
+    let mut store = Store::new();
+    let limits = BlobLimits {
+        blob_bytes_max: 100,
+        space_bytes_max: 100,
+    };
+    let begin = |store: &Store, hash: &str, offset: u64| {
+        let chunk = Chunk {
+            space: "~alice".to_owned(),
+            hash: hash.to_owned(),
+            size: 100,
+            offset,
+            bytes: b"bytes".to_vec(),
+        };
+        append_blob(&store.connection, &chunk, limits, store.now_ms)
+    };
+    assert!(begin(&store, "one", 0).is_ok());
+    store.now_ms += DAY_MS;
+    assert!(begin(&store, "one", 5).is_ok(), "it goes on");
+    store.now_ms += DAY_MS;
+    forget_all(&store);
+    assert!(begin(&store, "other", 0).is_err(), "no room yet");
+    store.now_ms += 1;
+    forget_all(&store);
+    assert!(begin(&store, "other", 0).is_ok());
+}
+
+#[test]
 fn the_server_forgets_by_itself() {
     let server = start_with(|config| {
         config.limits.retention = Duration::from_millis(1);

@@ -1,11 +1,14 @@
 //! Forgetting what nobody needs any more: the outcomes of operations, tombstones, the audit, and blobs
-//! that nobody finished, all of them after the same time. What is forgotten leaves a mark, so that who
+//! that nobody goes on with for a day. What is forgotten leaves a mark, so that who
 //! comes later than that is told, and nothing is done twice or brought back.
 
 use rusqlite::Connection;
 use tidesync_protocol::hlc::Hlc;
 
 use super::blobs;
+
+/// How long a blob waits for its next chunk: all that time it takes room of its space.
+const INCOMPLETE_BLOB_MS: i64 = 24 * 3_600 * 1_000;
 
 /// Forgets at most about `count` things that are older than `retention_ms`, and returns how many there
 /// were. The caller holds a write transaction.
@@ -20,13 +23,22 @@ pub fn forget(
 ) -> rusqlite::Result<usize> {
     let before = now_ms.saturating_sub(retention_ms);
     let mut forgotten = operations(connection, before, count)?;
-    for kind in [tombstones, audit, incomplete_blobs] {
+    let given_up = before.max(now_ms.saturating_sub(INCOMPLETE_BLOB_MS));
+    let kinds: [(Forget, i64); 3] = [
+        (tombstones, before),
+        (audit, before),
+        (incomplete_blobs, given_up),
+    ];
+    for (kind, before) in kinds {
         if forgotten < count {
             forgotten += kind(connection, before, count - forgotten)?;
         }
     }
     Ok(forgotten)
 }
+
+/// Forgets one kind of things from before a time, at most so many, and says how many.
+type Forget = fn(&Connection, i64, usize) -> rusqlite::Result<usize>;
 
 fn operations(connection: &Connection, before: i64, count: usize) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached(
