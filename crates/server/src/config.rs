@@ -74,7 +74,7 @@ pub struct Limits {
     pub user_requests_per_minute: u32,
     /// Most tokens of an address in a minute whose signature does not hold; past it, 429.
     pub failed_auth_per_minute: u32,
-    /// Most open streams of a user; past it, 429.
+    /// Most open streams of a user; past it, the oldest ends.
     pub user_streams_max: usize,
     /// Most open streams; past it, 503.
     pub streams_max: usize,

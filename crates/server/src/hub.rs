@@ -1,7 +1,7 @@
 //! Who listens to which space. What is told is only that something has changed: a listener that is busy
 //! hears once of many changes, so that nothing queues up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,9 +12,6 @@ use crate::access::Grant;
 /// Nobody more can listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ListenError {
-    /// The user listens as often as they may.
-    #[error("the user has too many streams")]
-    UserFull,
     /// As many listen as may.
     #[error("the server has too many streams")]
     Full,
@@ -38,7 +35,8 @@ struct State {
     listeners: BTreeMap<u64, Arc<Ear>>,
     /// By space, as it is stored, and listener.
     spaces: BTreeMap<(String, u64), Arc<Ear>>,
-    users: BTreeMap<String, usize>,
+    /// Who listens as which user, the oldest first.
+    users: BTreeMap<String, BTreeSet<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +53,7 @@ impl Ear {
 }
 
 impl Hub {
-    /// At most `user_max` listeners of a user, and `max` of all.
+    /// At most `user_max` listeners of a user, for whom the oldest end, and `max` of all.
     #[must_use]
     pub fn new(user_max: usize, max: usize) -> Self {
         let state = State {
@@ -72,18 +70,15 @@ impl Hub {
         }
     }
 
-    /// Listens to the spaces of `grant`.
+    /// Listens to the spaces of `grant`. Past the user's limit their oldest listener ends: most often
+    /// nobody is behind it any more.
     ///
     /// # Errors
     /// [`ListenError`].
     pub fn listen(&self, grant: &Grant) -> Result<Listener, ListenError> {
         let mut state = self.state();
-        let of_user = state.users.get(grant.subject()).copied().unwrap_or(0);
         if state.is_closed {
             return Err(ListenError::Closed);
-        }
-        if state.user_max <= of_user {
-            return Err(ListenError::UserFull);
         }
         if state.max <= state.listeners.len() {
             return Err(ListenError::Full);
@@ -97,7 +92,14 @@ impl Hub {
         }
         state.listeners.insert(id, Arc::clone(&ear));
         let subject = grant.subject().to_owned();
-        state.users.insert(subject.clone(), of_user + 1);
+        let user_max = state.user_max;
+        let of_user = state.users.entry(subject.clone()).or_default();
+        of_user.insert(id);
+        let surplus = user_max < of_user.len();
+        let oldest = if surplus { of_user.pop_first() } else { None };
+        if let Some(ear) = oldest.and_then(|oldest| state.listeners.get(&oldest)) {
+            ear.end();
+        }
         Ok(Listener {
             hub: self.clone(),
             id,
@@ -165,9 +167,9 @@ impl Drop for Listener {
         for space in std::mem::take(&mut self.spaces) {
             state.spaces.remove(&(space, self.id));
         }
-        if let Some(count) = state.users.get_mut(&self.subject) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(of_user) = state.users.get_mut(&self.subject) {
+            of_user.remove(&self.id);
+            if of_user.is_empty() {
                 state.users.remove(&self.subject);
             }
         }
@@ -210,20 +212,22 @@ mod tests {
 
     #[tokio::test]
     async fn places_are_limited_and_given_back() {
-        let hub = Hub::new(2, 3);
+        let hub = Hub::new(2, 4);
         let listen = |user: &str| hub.listen(&grant(user, &["team"]));
         let first = listen("alice").expect("a place");
-        let _second = listen("alice").expect("a place");
-        assert_eq!(listen("alice").err(), Some(ListenError::UserFull));
-        let _third = listen("bob").expect("a place");
+        let second = listen("alice").expect("a place");
+        let _other = listen("bob").expect("a place");
+        let _third = listen("alice").expect("the place of the first");
+        assert!(!first.told().await, "it is over");
         assert_eq!(listen("carol").err(), Some(ListenError::Full));
         drop(first);
-        drop(listen("alice").expect("a place"));
+        hub.tell(["team".to_owned()]);
+        assert!(hears(&second).await, "the others go on");
         drop(listen("carol").expect("a place"));
         let state = hub.state();
         assert_eq!(
             (state.listeners.len(), state.spaces.len(), state.users.len()),
-            (2, 4, 2),
+            (3, 6, 2),
             "nothing is left behind"
         );
     }

@@ -28,9 +28,6 @@ use crate::store;
 /// Shortest time between two pokes of a stream: what is committed in between is told as one.
 const POKE_PAUSE: Duration = Duration::from_millis(50);
 
-/// Seconds after which a user with too many streams may ask again.
-const FULL_RETRY_S: u64 = 10;
-
 /// Opens a stream.
 pub(super) async fn stream(
     State(shared): State<Arc<Shared>>,
@@ -139,9 +136,6 @@ impl HttpBody for Events {
 impl From<ListenError> for ApiError {
     fn from(error: ListenError) -> Self {
         match error {
-            ListenError::UserFull => Self::RateLimited {
-                retry_after_s: FULL_RETRY_S,
-            },
             ListenError::Full | ListenError::Closed => Self::Unavailable,
         }
     }
