@@ -81,6 +81,58 @@ fn changes_come_in_pages_in_the_order_of_their_versions_as_they_are_now() {
 }
 
 #[test]
+fn what_remains_is_counted_once_and_told_with_each_page() {
+    let server = start();
+    let write = |numbers: std::ops::Range<u64>| {
+        let ops: Vec<Value> = numbers
+            .map(|n| put(&format!("i.{n}"), &format!("n{n}"), &json!(n)))
+            .collect();
+        server.push("alice", 'a', &ops);
+    };
+    write(0..10);
+    let page = |cursor: &str| server.pull("alice", &format!("limit=3{cursor}"));
+    let first = page("");
+    assert_eq!(first.json()["remaining"], 7);
+    // What comes while a reader is on the way counts when it is there: about so many are left.
+    write(10..20);
+    let second = page(&format!("&cursor={}", cursor(&first)));
+    assert_eq!(second.json()["remaining"], 4);
+    let third = page(&format!("&cursor={}", cursor(&second)));
+    let fourth = page(&format!("&cursor={}", cursor(&third)));
+    assert_eq!(
+        (
+            third.json()["remaining"].as_u64(),
+            fourth.json()["remaining"].as_u64()
+        ),
+        (Some(1), Some(1)),
+        "never none while there are more"
+    );
+    let rest = server.pull("alice", &format!("cursor={}", cursor(&fourth)));
+    assert_eq!(
+        (&rest.json()["more"], &rest.json()["remaining"]),
+        (&json!(false), &json!(0))
+    );
+    write(20..30);
+    let later = page(&format!("&cursor={}", cursor(&rest)));
+    assert_eq!(later.json()["remaining"], 7, "who has all is counted anew");
+    let everywhere = format!("limit=3&cursor={}", cursor(&first));
+    let theirs = server.push_in(
+        "team",
+        "bob",
+        'b',
+        &[("team", Access::Write)],
+        &[put("i.1", "n1", &json!(1))],
+    );
+    assert_eq!(theirs.verdicts()[0].1, "applied", "{}", theirs.text());
+    let granted = server.pull_as("alice", &[("team", Access::Read)], &everywhere);
+    assert_eq!(
+        granted.json()["remaining"],
+        25,
+        "a space that is new is counted too"
+    );
+}
+
+#[test]
 fn a_reader_that_has_everything_stays_where_it_is() {
     let server = start();
     let empty = server.pull("alice", "");

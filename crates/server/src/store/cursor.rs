@@ -40,6 +40,8 @@ impl Place {
 pub(super) struct Cursor {
     pub(super) epoch: String,
     pub(super) places: BTreeMap<String, Place>,
+    /// About how many changes its reader has not had yet, where some were known to be left.
+    pub(super) left: Option<u64>,
 }
 
 /// A text is not a cursor of this database and user.
@@ -63,6 +65,8 @@ enum PlaceText {
 struct CursorText {
     e: String,
     s: BTreeMap<String, PlaceText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    l: Option<u64>,
 }
 
 impl From<&Place> for PlaceText {
@@ -94,6 +98,7 @@ impl Cursor {
             s: places
                 .map(|(name, place)| (name.clone(), place.into()))
                 .collect(),
+            l: self.left,
         })?;
         let tag = signed(secret, subject, &payload).map_or_else(Vec::new, |mac| {
             let whole = mac.finalize().into_bytes();
@@ -127,6 +132,7 @@ impl Cursor {
         Ok(Self {
             epoch: read.e,
             places: places.map(|(name, place)| (name, place.into())).collect(),
+            left: read.l,
         })
     }
 }
@@ -157,6 +163,7 @@ mod tests {
             places: [("~", place(3, 3)), ("team", place(3, 9))]
                 .map(|(name, place)| (name.to_owned(), place))
                 .into(),
+            left: Some(5),
         }
     }
 

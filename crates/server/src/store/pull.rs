@@ -57,24 +57,30 @@ pub fn pull(
     limit: usize,
 ) -> Result<PullResponse, PullError> {
     let snapshot = Snapshot::open(connection)?;
-    let mut reader = snapshot.reader(grant, cursor)?;
+    let (mut readers, left) = snapshot.readers(grant, cursor)?;
     let mut page = Page {
         changes: Vec::new(),
         limit: limit.clamp(1, LIMIT_MAX),
         bytes: 0,
-        remaining: 0,
+        more: false,
     };
-    for Reader { space, head, place } in &mut reader {
+    for Reader { space, head, place } in &mut readers {
         snapshot.read(space, *head, place, &mut page)?;
     }
+    let left = match left {
+        _ if !page.more => None,
+        // Those that a reader begins with are counted once: for each page it would be slow.
+        Some(left) => Some(left.saturating_sub(page.changes.len() as u64).max(1)),
+        None => Some(snapshot.count(&readers)?),
+    };
     Ok(PullResponse {
         protocol: PROTOCOL,
         spaces: grant.shared().clone(),
         changes: page.changes,
-        cursor: snapshot.cursor(grant, reader)?,
+        cursor: snapshot.cursor(grant, readers, left)?,
         epoch: snapshot.epoch,
-        more: page.remaining > 0,
-        remaining: page.remaining,
+        more: page.more,
+        remaining: left.unwrap_or(0),
     })
 }
 
@@ -88,11 +94,11 @@ pub fn head(
     cursor: Option<&str>,
 ) -> Result<String, PullError> {
     let snapshot = Snapshot::open(connection)?;
-    let mut reader = snapshot.reader(grant, cursor)?;
-    for Reader { space, head, place } in &mut reader {
+    let (mut readers, _) = snapshot.readers(grant, cursor)?;
+    for Reader { space, head, place } in &mut readers {
         snapshot.advance(space, place, head.version)?;
     }
-    snapshot.cursor(grant, reader)
+    snapshot.cursor(grant, readers, None)
 }
 
 /// The database at one instant.
@@ -113,7 +119,8 @@ struct Page {
     changes: Vec<Record>,
     limit: usize,
     bytes: usize,
-    remaining: u64,
+    /// Whether there was more than it takes.
+    more: bool,
 }
 
 impl Page {
@@ -143,26 +150,35 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// Where the reader is in each space; at its start in those that the cursor does not know.
-    fn reader(&self, grant: &Grant, cursor: Option<&str>) -> Result<Vec<Reader>, PullError> {
+    /// Where the reader is in each space, at its start in those that the cursor does not know; and what
+    /// the cursor says is left, if it knows them all.
+    fn readers(
+        &self,
+        grant: &Grant,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<Reader>, Option<u64>), PullError> {
         let mut cursor = match cursor {
             None => Cursor::default(),
             Some(text) => self.genuine(text, grant.subject())?,
         };
-        let mut reader = Vec::new();
+        let mut readers = Vec::new();
+        let mut left = cursor.left;
         for space in grant.spaces() {
             let head = Head::load(&self.transaction, &space.stored)?;
             let place = match cursor.places.remove(&space.name) {
                 Some(place) => self.possible(&space, head, place)?,
-                None => Place {
-                    seen: 0,
-                    began: head.version,
-                    boot: self.boot(&space, head.version)?,
-                },
+                None => {
+                    left = None;
+                    Place {
+                        seen: 0,
+                        began: head.version,
+                        boot: self.boot(&space, head.version)?,
+                    }
+                }
             };
-            reader.push(Reader { space, head, place });
+            readers.push(Reader { space, head, place });
         }
-        Ok(reader)
+        Ok((readers, left))
     }
 
     fn genuine(&self, text: &str, subject: &str) -> Result<Cursor, PullError> {
@@ -222,7 +238,7 @@ impl<'a> Snapshot<'a> {
         while let Some(row) = rows.next()? {
             let change = Change::read(&space.name, row)?;
             if !page.take(&change)? {
-                page.remaining += self.count_after(space, seen)?;
+                page.more = true;
                 return self.advance(space, place, seen);
             }
             seen = change.version;
@@ -230,10 +246,17 @@ impl<'a> Snapshot<'a> {
         self.advance(space, place, head.version)
     }
 
-    fn count_after(&self, space: &Space, version: u64) -> rusqlite::Result<u64> {
-        self.transaction
-            .prepare_cached("SELECT count(*) FROM records WHERE space = ?1 AND version > ?2")?
-            .query_row((&space.stored, version), |row| row.get(0))
+    /// How many changes the readers have not had yet.
+    fn count(&self, readers: &[Reader]) -> rusqlite::Result<u64> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT count(*) FROM records WHERE space = ?1 AND version > ?2")?;
+        let mut sum = 0;
+        for Reader { space, place, .. } in readers {
+            let count: u64 = statement.query_row((&space.stored, place.seen), |row| row.get(0))?;
+            sum += count;
+        }
+        Ok(sum)
     }
 
     fn advance(&self, space: &Space, place: &mut Place, seen: u64) -> rusqlite::Result<()> {
@@ -244,13 +267,19 @@ impl<'a> Snapshot<'a> {
         Ok(())
     }
 
-    fn cursor(&self, grant: &Grant, reader: Vec<Reader>) -> Result<String, PullError> {
-        let places = reader
+    fn cursor(
+        &self,
+        grant: &Grant,
+        readers: Vec<Reader>,
+        left: Option<u64>,
+    ) -> Result<String, PullError> {
+        let places = readers
             .into_iter()
             .map(|reader| (reader.space.name, reader.place));
         let cursor = Cursor {
             epoch: self.epoch.clone(),
             places: places.collect(),
+            left,
         };
         let text = cursor.to_text(&self.secret, grant.subject());
         text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)).into())
