@@ -18,7 +18,8 @@ use crate::store::{
     Appended, BlobError, BlobLimits, Chunk, Identity, append_blob, finish_blob, renew_epoch,
 };
 
-/// Why a push was not applied. Nothing of it was done.
+/// Why a push was not applied. Nothing of it was done, save perhaps where the writer gave no answer
+/// ([`WriteError::Unavailable`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     /// As many pushes wait as may.
@@ -33,7 +34,8 @@ pub enum WriteError {
     /// What the client has sent before is forgotten.
     #[error("what the client has sent before is forgotten")]
     ClientExpired,
-    /// The database cannot be written to for now: it is locked, full or read-only.
+    /// The database cannot be written to for now: it is locked, full or read-only. Or the writer has
+    /// died, nobody knows when: the same again is always right.
     #[error("the database cannot be written to now")]
     Unavailable,
     /// A defect of the server.
@@ -83,7 +85,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let held: Held = Box::new(held);
         self.queue(Job::Push(PushJob { push, held, reply }))?;
-        answer.await.unwrap_or(Err(WriteError::Failed))
+        answer.await.unwrap_or(Err(WriteError::Unavailable))
     }
 
     /// Ends the epoch `seen`, unless that was done: the database was restored from an older copy.
@@ -149,7 +151,7 @@ impl Writer {
             // Whoever asked may be gone.
             drop(reply.send(done));
         })))?;
-        answer.await.unwrap_or(Err(WriteError::Failed))
+        answer.await.unwrap_or(Err(WriteError::Unavailable))
     }
 
     fn queue(&self, job: Job) -> Result<(), WriteError> {
@@ -219,4 +221,29 @@ fn push(
     let after = group.after.take();
     group.answer_all();
     after
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::access::Grant;
+
+    #[tokio::test]
+    async fn a_writer_that_dies_may_have_done_what_it_had() {
+        let (queue, jobs) = sync_channel(1);
+        let hub = Hub::new(1, 1);
+        let writer = Writer { queue, hub };
+        let dies = std::thread::spawn(move || drop(jobs.recv()));
+        let push = Push {
+            grant: Grant::new("alice", BTreeMap::new()).expect("a good name"),
+            client: "c".repeat(22),
+            batch: "b".to_owned(),
+            ops: Vec::new(),
+        };
+        let answer = writer.apply(push, ()).await;
+        assert_eq!(answer.err(), Some(WriteError::Unavailable));
+        assert!(dies.join().is_ok());
+    }
 }
