@@ -136,17 +136,12 @@ impl World {
     }
 
     fn act(&self, user: &str, granted: &[(&str, Access)], space: &str, clients: [char; 2]) {
+        let named = space.trim_start_matches('~');
         let push = |letter: char, op: Value| {
             let answer = self.server.push_in(space, user, letter, granted, &[op]);
-            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_ne!(answer.verdicts()[0].1, "rejected", "{}", answer.text());
         };
-        let id = |n: u64| {
-            format!(
-                "{}.{}",
-                space.trim_start_matches('~'),
-                self.disturbed * 10 + n
-            )
-        };
+        let id = |n: u64| format!("i{named}.{}", self.disturbed * 10 + n);
         push(
             clients[0],
             on(0, 100, put(&id(0), "n1", &json!({ "a": user }))),
@@ -157,7 +152,6 @@ impl World {
         push(clients[1], on(9, 300, resolved_by("merge", removal)));
         let bearer = self.server.bearer_of(user, granted);
         let headers = [("authorization", bearer.as_str())];
-        let named = space.trim_start_matches('~');
         let query = if named.is_empty() {
             String::new()
         } else {
