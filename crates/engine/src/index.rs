@@ -3,15 +3,8 @@
 //! The log is the truth. Hints of other tabs fill in what has not been read yet; reading the log to
 //! its end replaces them.
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "hundreds of thousands of records; the seedless hasher below makes it deterministic, \
-              and its order reaches no effect"
-)]
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use crate::interface::{LogOp, LogRow};
+use crate::sorted::SortedMap;
 
 /// A record, by table place and hash of its local id.
 pub(crate) type Id = (u32, u64);
@@ -24,30 +17,6 @@ pub(crate) enum Waiting {
     Captured,
     /// Its only change is staged.
     Staged,
-}
-
-/// Takes an id for its own hash: most of it is one, under the database's key.
-#[derive(Debug, Clone, Copy, Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes
-            .iter()
-            .for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = self.0.rotate_left(7) ^ number;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,11 +34,63 @@ impl Marks {
     }
 }
 
+/// Records with marks, in parts by the hash that each id holds: there may be hundreds of thousands,
+/// too many for one sorted list.
+#[derive(Debug, Clone)]
+struct Records {
+    parts: Vec<SortedMap<Id, Marks>>,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| SortedMap::default()).collect(),
+        }
+    }
+}
+
+const PARTS: usize = 1024;
+
+impl Records {
+    fn get(&self, id: Id) -> Option<&Marks> {
+        self.parts[part(id)].get(&id)
+    }
+
+    fn get_mut(&mut self, id: Id) -> Option<&mut Marks> {
+        self.parts[part(id)].get_mut(&id)
+    }
+
+    fn get_or_default(&mut self, id: Id) -> &mut Marks {
+        self.parts[part(id)].get_or_default(id)
+    }
+
+    fn remove(&mut self, id: Id) {
+        self.parts[part(id)].remove(&id);
+    }
+
+    fn len(&self) -> usize {
+        self.parts.iter().map(SortedMap::len).sum()
+    }
+
+    /// Changes all marks, and drops the records that have none left.
+    fn change_all(&mut self, by: impl Fn(&mut Marks)) {
+        for part in &mut self.parts {
+            part.retain(|marks| {
+                by(marks);
+                !marks.is_empty()
+            });
+        }
+    }
+}
+
+fn part((_, hash): Id) -> usize {
+    hash as usize % PARTS
+}
+
 /// The changes of one side: the owner's, or everybody else's.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
-    #[expect(clippy::disallowed_types, reason = "as above")]
-    records: HashMap<Id, Marks, BuildHasherDefault<IdHasher>>,
+    records: Records,
     /// Operations in log rows that were read and not consumed.
     logged: u64,
     hinted: [u64; 2],
@@ -98,12 +119,12 @@ impl Index {
 
     /// Whether a record has any mark.
     pub(crate) fn contains(&self, id: Id) -> bool {
-        self.records.contains_key(&id)
+        self.records.get(id).is_some()
     }
 
     /// What of a record waits.
     pub(crate) fn progress(&self, id: Id) -> Waiting {
-        match self.records.get(&id) {
+        match self.records.get(id) {
             Some(marks) if marks.row > 0 || marks.hints != [0, 0] => Waiting::Captured,
             Some(marks) if marks.staged => Waiting::Staged,
             _ => Waiting::No,
@@ -112,14 +133,14 @@ impl Index {
 
     /// Whether a record was changed by a row behind `row`, or by one whose place is not known.
     pub(crate) fn is_changed_after(&self, id: Id, row: u64) -> bool {
-        let marks = self.records.get(&id);
+        let marks = self.records.get(id);
         marks.is_some_and(|marks| marks.row > row || marks.hints != [0, 0] || marks.staged)
     }
 
     /// A transaction has committed with these changes.
     pub(crate) fn hint(&mut self, ids: impl Iterator<Item = Id>) {
         for id in ids {
-            self.records.entry(id).or_default().hints[1] += 1;
+            self.records.get_or_default(id).hints[1] += 1;
             self.hinted[1] += 1;
         }
     }
@@ -128,7 +149,7 @@ impl Index {
     pub(crate) fn read(&mut self, row: u64, changes: u64, ids: impl Iterator<Item = Id>) {
         self.logged += changes;
         for id in ids {
-            let marks = self.records.entry(id).or_default();
+            let marks = self.records.get_or_default(id);
             marks.row = marks.row.max(row);
             for side in [0, 1] {
                 if marks.hints[side] > 0 {
@@ -153,7 +174,7 @@ impl Index {
     }
 
     pub(crate) fn stage(&mut self, id: Id) {
-        self.records.entry(id).or_default().staged = true;
+        self.records.get_or_default(id).staged = true;
     }
 
     pub(crate) fn settle(&mut self, id: Id) {
@@ -161,10 +182,10 @@ impl Index {
     }
 
     fn change(&mut self, id: Id, by: impl FnOnce(&mut Marks)) {
-        if let Some(marks) = self.records.get_mut(&id) {
+        if let Some(marks) = self.records.get_mut(id) {
             by(marks);
             if marks.is_empty() {
-                self.records.remove(&id);
+                self.records.remove(id);
             }
         }
     }
@@ -175,9 +196,8 @@ impl Index {
             return;
         }
         self.hinted = [self.hinted[0] + self.hinted[1], 0];
-        for marks in self.records.values_mut() {
-            marks.hints = [marks.hints[0] + marks.hints[1], 0];
-        }
+        self.records
+            .change_all(|marks| marks.hints = [marks.hints[0] + marks.hints[1], 0]);
     }
 
     /// The reading has come to the log's end: what it covered and did not find is staged or gone.
@@ -186,10 +206,7 @@ impl Index {
             return;
         }
         self.hinted[0] = 0;
-        for marks in self.records.values_mut() {
-            marks.hints[0] = 0;
-        }
-        self.records.retain(|_, marks| !marks.is_empty());
+        self.records.change_all(|marks| marks.hints[0] = 0);
     }
 }
 

@@ -103,6 +103,11 @@ impl<K, V> SortedMap<K, V> {
         self.entries.iter_mut().map(|(key, value)| (&*key, value))
     }
 
+    /// Keeps the entries whose value is to be kept.
+    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&mut V) -> bool) {
+        self.entries.retain_mut(|(_, value)| keeps(value));
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
         self.entries.iter().map(|(key, _)| key)
     }
