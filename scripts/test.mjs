@@ -78,6 +78,7 @@ const GROUPS = {
   unit: [
     tool('TypeScript unit tests', 'vitest/vitest.mjs', ['run']),
     step('Rust tests', 'cargo', ['test', '--workspace', '--locked']),
+    step('Simulation with bugs planted', NODE, ['scripts/simulate.mjs', '--planted']),
     step('Simulation of fixed seeds', NODE, ['scripts/simulate.mjs', '--hours', '12000']),
     step('Engine on WebAssembly', 'wasm-pack', ['test', '--node', 'crates/engine', '--locked']),
   ],

@@ -13,12 +13,12 @@ use tidesync_server::http::ApiError;
 use tidesync_server::push::{CheckedOp, Push, read};
 use tidesync_server::store::{self, ApplyError, Identity, PullError, Start, apply_push};
 
-use crate::check::Committed;
 use crate::clock::START_MS;
 use crate::fact::{Handled, Pulled, Request, Token};
 use crate::faults::{Counts, Fault};
 use crate::plan::ServerPlan;
 use crate::planted::Planted;
+use crate::query::parts;
 use crate::rng::Rng;
 use crate::schema;
 
@@ -162,7 +162,7 @@ impl Cloud {
             counts.add(Fault::ServerBusy);
             return (refusal(&ApiError::Unavailable), None);
         }
-        let query = query(&request.text);
+        let query = parts(&request.text);
         let cursor = query.get("cursor").map(String::as_str);
         let limit = query.get("limit").and_then(|limit| limit.parse().ok());
         let limit = limit.expect("a limit in the query");
@@ -306,46 +306,13 @@ impl Cloud {
     }
 }
 
-fn records(connection: &Connection, user: &str) -> Vec<(String, String, String)> {
+pub(crate) fn records(connection: &Connection, user: &str) -> Vec<(String, String, String)> {
     let sql = "SELECT table_name, rid, doc FROM records WHERE space = ?1 AND deleted = 0";
     let mut statement = connection.prepare_cached(sql).expect("a statement");
     let rows = statement.query_map([own_space(user)], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     });
     rows.and_then(Iterator::collect).expect("records")
-}
-
-/// Does operations one by one, each of them twice, on a server of its own, and gives the records of
-/// these users.
-pub(crate) fn replay(
-    committed: &[Committed],
-    users: &[String],
-    knows_tables: bool,
-) -> Vec<Vec<(String, String, String)>> {
-    let opened = store::open_in_memory(&start(0, 0));
-    let (connection, identity) = opened.expect("a database in memory");
-    for it in committed {
-        for _ in 0..2 {
-            let unknown = knows_tables && it.op.table == schema::SECRETS;
-            let op = it.op.clone();
-            let push = Push {
-                grant: Grant::new(&it.user, BTreeMap::new()).expect("a user's name"),
-                client: it.client.clone(),
-                batch: "again".to_owned(),
-                ops: vec![if unknown {
-                    CheckedOp::UnknownTable(op)
-                } else {
-                    CheckedOp::Good(op, Vec::new())
-                }],
-            };
-            let pushed = apply_push(&connection, &identity, push, it.wall_ms as i64);
-            pushed.expect("what was done before can be done again");
-        }
-    }
-    users
-        .iter()
-        .map(|user| records(&connection, user))
-        .collect()
 }
 
 /// What becomes of the server while it takes a push.
@@ -414,38 +381,11 @@ fn grant(token: &Token) -> Grant {
 }
 
 /// A start of the server, with names and secrets that are the same in every run of a seed.
-fn start(number: u64, now_ms: i64) -> Start {
+pub(crate) fn start(number: u64, now_ms: i64) -> Start {
     Start {
         epoch: "epoch".to_owned(),
         boot: format!("boot-{number}"),
         secret: [7; 32],
         now_ms,
     }
-}
-
-/// The parts of a query, unescaped.
-fn query(text: &str) -> BTreeMap<String, String> {
-    let parts = text.split('&').filter_map(|part| part.split_once('='));
-    let parts = parts.map(|(name, value)| (name.to_owned(), unescaped(value)));
-    parts.collect()
-}
-
-fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let escaped = (*first == b'%').then(|| behind.get(..2)).flatten();
-        let digits = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8(bytes).expect("a query in UTF-8")
 }

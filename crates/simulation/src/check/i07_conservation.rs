@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tidesync_protocol::wire::{Op, OpKind};
+use tidesync_protocol::wire::OpKind;
 
 use super::i06_ack::{gone_from_staged, staged};
 use super::{Check, Scene, ensure};
@@ -102,7 +102,7 @@ pub(super) fn waits(name: &Name, captures: &Captures, disk: &Disk) -> bool {
 }
 
 /// Whether a change says nothing to the server: a delete of what is not there or it does not have,
-/// or what it had already.
+/// or what it had, or decided on, already.
 pub(super) fn says_nothing(
     device: DeviceId,
     name: &Name,
@@ -120,7 +120,10 @@ pub(super) fn says_nothing(
         None => scene.truth.server.value(user, name.0, rid).is_none(),
         Some(value) => {
             let parts = value.wire().map(|wire| parts(wire));
-            let had = |part: &Part| scene.truth.server.had(user, (name.0, rid), part);
+            let captures = &scene.truth.captures[device];
+            let had = |part: &Part| {
+                scene.truth.server.had(user, (name.0, rid), part) || captures.is_judged(name, part)
+            };
             parts.is_some_and(|parts| parts.iter().all(had))
         }
     }
@@ -137,7 +140,7 @@ fn is_as_captured(device: DeviceId, op: &str, scene: Scene<'_>) -> Result<(), St
     let user = &scene.world.devices[device].user;
     let record = (*table, staged.op.rid.as_str());
     let had = |part: &Part| scene.truth.server.had(user, record, part);
-    let sent = sent(&staged.op);
+    let sent = staged.parts();
     let foreign = sent
         .iter()
         .find(|part| captures.first(&staged.name, part).is_none() && !had(part));
@@ -157,6 +160,7 @@ fn is_as_captured(device: DeviceId, op: &str, scene: Scene<'_>) -> Result<(), St
     let settled = |part: &Part| {
         let first = captures.first(&staged.name, part);
         first.is_none_or(|first| captures.is_settled(&staged.name, first))
+            || captures.is_judged(&staged.name, part)
     };
     let dropped = parts
         .iter()
@@ -164,12 +168,4 @@ fn is_as_captured(device: DeviceId, op: &str, scene: Scene<'_>) -> Result<(), St
     ensure(dropped.is_none(), || {
         format!("{op} of {table} {lid} leaves out {dropped:?}, which the server never had")
     })
-}
-
-/// The parts of values that an operation carries.
-fn sent(op: &Op) -> Vec<Part> {
-    let whole = op.value.iter().flat_map(|value| parts(value.get()));
-    let set = op.set.iter().flatten();
-    let set = set.map(|(name, value)| (name.clone(), value.get().to_owned()));
-    whole.chain(set).collect()
 }

@@ -6,8 +6,8 @@
 use tidesync_protocol::wire::Op;
 
 use super::{Check, Scene, ensure};
-use crate::cloud;
 use crate::fact::Fact;
+use crate::replay::replay;
 use crate::value::canonical;
 
 /// An operation that was committed.
@@ -43,7 +43,7 @@ impl Check for Merge {
             Fact::Ended => {
                 let users = (0..scene.world.plan.users).map(|user| format!("user-{user}"));
                 let users: Vec<String> = users.collect();
-                let again = cloud::replay(
+                let again = replay(
                     &self.committed,
                     &users,
                     scene.world.plan.server.knows_tables,

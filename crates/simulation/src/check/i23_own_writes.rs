@@ -58,7 +58,8 @@ fn keeps(
     let rid = captures.rid(name).unwrap_or(lid);
     let is_pending = |part: &&Part| {
         let first = captures.first(name, part);
-        let seen = scene.truth.server.had(user, (table, rid), part);
+        let seen =
+            scene.truth.server.had(user, (table, rid), part) || captures.is_judged(name, part);
         !seen && first.is_some_and(|first| !captures.is_settled(name, first))
     };
     let lost = was.difference(&is).find(is_pending);

@@ -7,6 +7,8 @@ mod wire;
 pub(crate) use disk::{abort, after_storage, of_storage, of_write};
 pub(crate) use wire::{invented_answer, of_answer, of_outcome, with_new_ids};
 
+use tidesync_engine::interface::Now;
+
 macro_rules! planted {
     ($($bug:ident: $what:literal,)*) => {
         /// A planted bug.
@@ -55,6 +57,17 @@ planted! {
     EchoCaptured: "What a pull puts into the app's stores is captured as a change.",
     PulledOverPending: "A pull puts the server's record as it is, whatever the app has changed.",
     ClockBelieved: "The server believes a client's clock, however wrong.",
+}
+
+/// The clocks as the engine is told them.
+pub(crate) fn of_clock(planted: Option<Planted>, now: Now) -> Now {
+    match planted {
+        Some(Planted::WallClockWaits) => Now {
+            monotonic_ms: now.wall_ms,
+            ..now
+        },
+        _ => now,
+    }
 }
 
 impl Planted {

@@ -40,6 +40,16 @@ pub(crate) struct StagedOp {
     pub(crate) op: Rc<Op>,
 }
 
+impl StagedOp {
+    /// The parts of values that it carries.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let whole = self.op.value.iter().flat_map(|value| parts(value.get()));
+        let set = self.op.set.iter().flatten();
+        let set = set.map(|(name, value)| (name.clone(), value.get().to_owned()));
+        whole.chain(set).collect()
+    }
+}
+
 /// What was captured on one device.
 #[derive(Debug, Default)]
 pub(crate) struct Captures {
@@ -65,6 +75,8 @@ pub(crate) struct Captures {
     given_up: BTreeMap<Name, u64>,
     /// The last change of each record that the server has.
     done: BTreeMap<Name, u64>,
+    /// The parts of values on which the server has decided.
+    judged: BTreeMap<Name, BTreeSet<Part>>,
     /// What the device was told of each operation, other than that it must wait.
     pub(crate) verdicts: BTreeMap<String, Verdict>,
     /// Staged operations that could not be read, which is a bug of its own.
@@ -270,7 +282,15 @@ impl Captures {
             };
             let done = self.done.entry(staged.name.clone()).or_insert(0);
             *done = (*done).max(staged.seq);
+            let judged = self.judged.entry(staged.name.clone()).or_default();
+            judged.extend(staged.parts());
         }
+    }
+
+    /// Whether the server has decided on a part of a record's value: it took it, or another won.
+    pub(crate) fn is_judged(&self, name: &Name, part: &Part) -> bool {
+        let judged = self.judged.get(name);
+        judged.is_some_and(|judged| judged.contains(part))
     }
 
     /// The device was told what became of operations.

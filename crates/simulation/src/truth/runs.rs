@@ -9,6 +9,7 @@ use tidesync_protocol::wire::{PullResponse, PushResponse};
 
 use crate::clock::HOUR;
 use crate::fact::{DeviceId, Fact, Kind, TabId, Told};
+use crate::world::World;
 
 /// How a sync ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +115,12 @@ impl Runs {
             ended: vec![None; devices],
             began: None,
         }
+    }
+
+    /// Whether a tab leads in truth.
+    pub(crate) fn leads(&self, tab: TabId, world: &World) -> bool {
+        let course = self.tabs.get(&tab);
+        course.is_some_and(|course| world.devices[course.device].is_current(tab))
     }
 
     pub(super) fn note(&mut self, fact: &Fact, now_true: u64) {

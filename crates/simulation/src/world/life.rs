@@ -21,11 +21,6 @@ impl World {
         }
     }
 
-    /// An engine has ended: another leads, or none is wanted.
-    pub(super) fn follow(&mut self, device: DeviceId, tab: TabId) {
-        self.kill(device, tab);
-    }
-
     /// The page is loaded anew, at any moment.
     pub(super) fn reload(&mut self, device: DeviceId) {
         if let Some(tab) = self.devices[device].leader().map(|tab| tab.id) {

@@ -80,14 +80,12 @@ impl World {
         let it = &mut self.devices[device];
         let clock = it.clock.clone();
         let Some(tab_) = it.tab(tab) else { return };
-        let mut now = tab_.now(&clock, self.now);
-        if self.plan.planted == Some(Planted::WallClockWaits) {
-            now.monotonic_ms = now.wall_ms;
-        }
+        let now = tab_.now(&clock, self.now);
+        let believed = planted::of_clock(self.plan.planted, now);
         let told = Told::of(&input);
-        tab_.engine.handle_input(now, input);
+        tab_.engine.handle_input(believed, input);
         let effects: Vec<Effect> = std::iter::from_fn(|| tab_.engine.poll_effect()).collect();
-        let mut status = tab_.engine.status(now);
+        let mut status = tab_.engine.status(believed);
         if self.plan.planted == Some(Planted::SyncedTooSoon) && status.pending == 1 {
             status.pending = 0;
         }
@@ -122,7 +120,7 @@ impl World {
         self.arm(
             device,
             tab,
-            timeout.map(|(at, _)| at.saturating_sub(now.monotonic_ms)),
+            timeout.map(|(at, _)| at.saturating_sub(believed.monotonic_ms)),
         );
     }
 
@@ -184,7 +182,7 @@ impl World {
                     tab.flight = None;
                 }
             }
-            Effect::Closed => self.follow(device, tab),
+            Effect::Closed => self.kill(device, tab),
             Effect::Push { .. } | Effect::Pull { .. } => self.request(device, tab, effect),
             Effect::OpenStream { .. } => self.open_stream(device, tab, effect),
             Effect::CloseStream => self.close_stream(tab),

@@ -80,16 +80,16 @@ impl Refusal {
     }
 
     /// None where the request may pass.
-    pub(super) fn reply(self, request: &Request, wall_ms: u64, rng: &mut Rng) -> Option<Said> {
+    pub(super) fn reply(self, request: &Request, rng: &mut Rng) -> Option<Said> {
         let said = |status, code: &str, retry_after| {
             let body = format!("{{\"code\":\"{code}\",\"message\":\"refused\"}}");
             Some((status, retry_after, body))
         };
         match self {
             Self::BadGateway => Some((502, None, "<html>Bad Gateway</html>".to_owned())),
-            Self::TooManyRequests => said(429, "rate-limited", retry_after(wall_ms, rng)),
+            Self::TooManyRequests => said(429, "rate-limited", retry_after(rng)),
             Self::ServerError => said(500, "internal", None),
-            Self::Unavailable => said(503, "unavailable", retry_after(wall_ms, rng)),
+            Self::Unavailable => said(503, "unavailable", retry_after(rng)),
             Self::TooLarge(most) if request.text.len() <= most => None,
             Self::TooLarge(_) => said(413, "too-large", None),
             Self::UpgradeRequired => said(426, "protocol-too-old", None),
@@ -98,7 +98,7 @@ impl Refusal {
 }
 
 /// A wish when to come again: none, seconds, ten years, or nonsense.
-fn retry_after(_wall_ms: u64, rng: &mut Rng) -> Option<String> {
+fn retry_after(rng: &mut Rng) -> Option<String> {
     match rng.below(6) {
         0 | 1 => None,
         2 | 3 => Some(rng.skewed(1, 900).to_string()),

@@ -8,7 +8,7 @@ use tidesync_protocol::wire::Verdict;
 
 use super::request::failed;
 use super::{Event, World};
-use crate::clock::{HOUR, MINUTE, START_MS};
+use crate::clock::{HOUR, MINUTE};
 use crate::cloud::Reply;
 use crate::fact::{Fact, Kind, Request};
 use crate::faults::Fault;
@@ -127,7 +127,7 @@ impl World {
     /// A request reaches the server, or what stands before it.
     pub(super) fn arrive(&mut self, request: &Rc<Request>) {
         if let Some(refusal) = &self.refusal {
-            let reply = refusal.reply(request, START_MS + self.now, &mut self.net);
+            let reply = refusal.reply(request, &mut self.net);
             if let Some((status, retry_after, body)) = reply {
                 self.counts.add(refusal.fault());
                 return self.answer_with(Rc::clone(request), status, retry_after, body);
