@@ -1,7 +1,6 @@
 /** What travels: bytes and requests of pushes, beside sending whole records and the whole database. */
 
-import type { JSHandle } from '@playwright/test'
-import type * as BenchPage from './page'
+import type { Bench } from './rows'
 import type { Sink } from './sink'
 
 /** Bytes or requests of a workload, beside a baseline's. */
@@ -14,8 +13,6 @@ export interface TrafficRow {
   /** How much less than the baseline, in percent. */
   savedPercent: number
 }
-
-type Bench = JSHandle<typeof BenchPage>
 
 const WIDE = { records: 1_000, fields: 50 }
 /** A day: 40 times somebody edits 5 records, 5 fields each, and what was edited is sent. */

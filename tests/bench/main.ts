@@ -6,45 +6,32 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chromium, type JSHandle, type Page } from '@playwright/test'
+import { chromium, type Page } from '@playwright/test'
 import { CHROMIUM_FLAGS, chromiumPath } from '../support/chromium'
 import { openModule, serveModule } from '../support/page'
 import { type TrafficRow, traffic } from './bandwidth'
-import type * as BenchPage from './page'
+import type * as BenchPage from './entry'
+import { memory, type Peak, peakLine } from './memory'
+import { firstPut, firstStatus } from './opening'
+import { type Bench, compare, line, type Row } from './rows'
 import { type Sink, startSink } from './sink'
+import { putsWhile } from './waits'
 
-/** One figure beside its baseline. */
-interface Row {
-  what: string
-  baseline: string
-  budget: number
-  ratio: number
-  ms: number
-  spreadMs: [number, number]
-  baselineMs: number
-  baselineSpreadMs: [number, number]
-  rounds: number
+interface Figures {
+  readonly times: Row[]
+  readonly traffic: TrafficRow[]
+  readonly peaks: Peak[]
 }
-
-interface Pair {
-  what: string
-  baseline: string
-  budget: number
-  rounds: number
-  ours: (seed: number) => Promise<number>
-  theirs: (seed: number) => Promise<number>
-}
-
-type Bench = JSHandle<typeof BenchPage>
 
 /** A mobile network: 10 Mbit/s, 40 ms. */
 const SHAPED = { offline: false, latency: 40, downloadThroughput: 1.25e6, uploadThroughput: 1.25e6 }
 
 export async function main(args: readonly string[]): Promise<void> {
   const rounds = Number(args.find((arg) => arg.startsWith('--rounds='))?.slice(9) ?? 9)
+  const only = args.find((arg) => arg.startsWith('--only='))?.slice(7)
   const profile = await mkdtemp(join(tmpdir(), 'tidesync-bench-'))
   const sink = await startSink()
-  const origin = await serveModule('tests/bench/page.ts')
+  const origin = await serveModule('tests/bench/entry.ts')
   const context = await chromium.launchPersistentContext(profile, {
     headless: true,
     executablePath: chromiumPath(),
@@ -53,13 +40,36 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     const page = await context.newPage()
     const bench = await openModule<typeof BenchPage>(page, origin)
-    const rows = [
-      ...(await writes(bench, rounds)),
-      await push(page, bench, sink, rounds, 'loopback'),
-      await push(page, bench, sink, Math.min(rounds, 5), 'shaped'),
-      await pull(bench, sink, rounds),
-    ]
-    print(rows, await traffic(bench, sink), args.includes('--json'))
+    const groups: Readonly<Record<string, () => Promise<Partial<Figures>>>> = {
+      writes: async () => ({ times: await writes(bench, rounds) }),
+      push: async () => ({
+        times: [
+          await push(page, bench, sink, rounds, 'loopback'),
+          await push(page, bench, sink, Math.min(rounds, 5), 'shaped'),
+        ],
+      }),
+      pull: async () => ({ times: [await pull(bench, sink, rounds)] }),
+      waits: async () => ({
+        times: [
+          await putsWhile(bench, sink, rounds, 'pushing'),
+          await putsWhile(bench, sink, rounds, 'pulling'),
+        ],
+      }),
+      opening: async () => ({
+        times: [await firstPut(rounds), ...(await firstStatus(context, origin, sink.url, rounds))],
+      }),
+      memory: async () => ({ peaks: await memory(context, origin, sink) }),
+      traffic: async () => ({ traffic: await traffic(bench, sink) }),
+    }
+    const figures: Figures = { times: [], traffic: [], peaks: [] }
+    for (const [name, measure] of Object.entries(groups)) {
+      if (only !== undefined && only !== name) continue
+      const { times = [], traffic = [], peaks = [] } = await measure()
+      figures.times.push(...times)
+      figures.traffic.push(...traffic)
+      figures.peaks.push(...peaks)
+    }
+    print(figures, args.includes('--json'))
   } finally {
     await context.close()
     await origin.close()
@@ -144,7 +154,7 @@ async function pull(bench: Bench, sink: Sink, rounds: number): Promise<Row> {
     budget: 0.8,
     rounds,
     ours: async () => {
-      await bench.evaluate((module, url) => module.preparePull('tracked', url), sink.fullUrl)
+      await bench.evaluate((module, url) => module.preparePull('tracked', url), sink.full(count))
       return bench.evaluate((module, all) => module.pullTracked(all), count)
     },
     theirs: async () => {
@@ -157,63 +167,19 @@ async function pull(bench: Bench, sink: Sink, rounds: number): Promise<Row> {
   })
 }
 
-/** Interleaved rounds after one that is not counted; who goes first alternates. */
-async function compare(pair: Pair): Promise<Row> {
-  const ours: number[] = []
-  const theirs: number[] = []
-  for (let round = 0; round <= pair.rounds; round++) {
-    const seed = round + 1
-    const both: [number[], (seed: number) => Promise<number>][] = [
-      [ours, pair.ours],
-      [theirs, pair.theirs],
-    ]
-    for (const [times, run] of round % 2 === 0 ? both : both.reverse()) {
-      const ms = await run(seed)
-      if (round > 0) {
-        times.push(ms)
-      }
-    }
-  }
-  const [ms, baselineMs] = [quantile(ours, 0.5), quantile(theirs, 0.5)]
-  return {
-    what: pair.what,
-    baseline: pair.baseline,
-    budget: pair.budget,
-    ratio: ms / baselineMs,
-    ms,
-    spreadMs: [quantile(ours, 0.25), quantile(ours, 0.75)],
-    baselineMs,
-    baselineSpreadMs: [quantile(theirs, 0.25), quantile(theirs, 0.75)],
-    rounds: pair.rounds,
-  }
-}
-
-function quantile(values: readonly number[], at: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.round((sorted.length - 1) * at)] ?? Number.NaN
-}
-
-function print(rows: readonly Row[], traffic: readonly TrafficRow[], json: boolean): void {
+function print(figures: Figures, json: boolean): void {
   if (json) {
-    console.log(JSON.stringify({ times: rows, traffic }, null, 2))
+    console.log(JSON.stringify(figures, null, 2))
     return
   }
+  const { times, traffic, peaks } = figures
   console.log('Median (quartiles) of interleaved rounds, Chromium, profile on disk')
-  for (const row of rows) {
-    const budget = Number.isNaN(row.budget) ? '' : `, budget ≤ ${row.budget.toFixed(2)} ×`
-    console.log(
-      `${row.what}: ${range(row.baselineMs, row.baselineSpreadMs)} ms ${row.baseline}, ` +
-        `${range(row.ms, row.spreadMs)} ms Tidesync: ${row.ratio.toFixed(2)} ×${budget} (${row.rounds} rounds)`,
-    )
-  }
+  for (const row of times) console.log(line(row))
+  for (const peak of peaks) console.log(peakLine(peak))
   for (const { what, baseline, unit, ours, theirs, savedPercent } of traffic) {
     console.log(
       `${what}: ${Math.round(ours).toLocaleString('en')} ${unit}, ` +
         `${Math.round(theirs).toLocaleString('en')} ${baseline}: ${savedPercent.toFixed(1)} % less`,
     )
   }
-}
-
-function range(ms: number, [low, high]: [number, number]): string {
-  return `${ms.toFixed(1)} (${low.toFixed(1)}–${high.toFixed(1)})`
 }

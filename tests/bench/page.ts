@@ -194,7 +194,7 @@ export async function pullRaw(url: string, count: number): Promise<number> {
   const database = opened('raw')
   const started = performance.now()
   for (let first = 0; first < count; first += 1_000) {
-    const response = await fetch(`${url}/records?cursor=${first}&limit=1000`)
+    const response = await fetch(`${url}/records/${count}?cursor=${first}&limit=1000`)
     const { records } = (await response.json()) as { records: Note[] }
     const transaction = database.transaction('notes', 'readwrite')
     const store = transaction.objectStore('notes')
@@ -215,6 +215,11 @@ async function checkCount(way: Way, count: number): Promise<void> {
   }
 }
 
+/** Syncs: pushes what is captured, and pulls. */
+export async function syncNow(): Promise<boolean> {
+  return (await sync?.forceSync()) ?? false
+}
+
 /** Pushes what is captured: staging, sending and settling. */
 export async function pushTracked(): Promise<number> {
   const started = performance.now()
@@ -224,7 +229,8 @@ export async function pushTracked(): Promise<number> {
   return performance.now() - started
 }
 
-function opened(way: Way): IDBDatabase {
+/** The open database of a way. */
+export function opened(way: Way): IDBDatabase {
   const database = open.get(way)
   if (database === undefined) {
     throw new Error('prepare() comes first')
@@ -232,14 +238,16 @@ function opened(way: Way): IDBDatabase {
   return database
 }
 
-function settled<T>(request: IDBRequest<T>): Promise<T> {
+/** The result of a request. */
+export function settled<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result)
     request.onerror = () => reject(request.error)
   })
 }
 
-function committed(transaction: IDBTransaction): Promise<void> {
+/** The end of a transaction. */
+export function committed(transaction: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve()
     transaction.onabort = () => reject(transaction.error)

@@ -1,18 +1,18 @@
 /**
- * A server that takes everything and keeps nothing, and has 10,000 records to give: the same for
+ * A server that takes everything and keeps nothing, and has records to give: the same for
  * Tidesync and for its baselines.
  */
 
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
-import { notes } from './records'
+import { type Note, notes } from './records'
 
 /** A running sink. */
 export interface Sink {
   readonly url: string
-  /** The address under which a pull finds records; under {@link url} it finds none. */
-  readonly fullUrl: string
+  /** The address under which a pull finds so many records; under {@link url} it finds none. */
+  full(records: number): string
   /** Bytes of all bodies and their number since the last call. */
   take(): { bytes: number; requests: number }
   close(): void
@@ -23,8 +23,14 @@ interface Push {
   ops: { op: string }[]
 }
 
-/** What there is to pull. */
-const RECORDS = notes(10_000, 1)
+/** What there is to pull, by how many. */
+const RECORDS = new Map<number, readonly Note[]>()
+
+function recordsOf(count: number): readonly Note[] {
+  const records = RECORDS.get(count) ?? notes(count, 1)
+  RECORDS.set(count, records)
+  return records
+}
 
 export async function startSink(): Promise<Sink> {
   let [bytes, requests] = [0, 0]
@@ -69,7 +75,7 @@ export async function startSink(): Promise<Sink> {
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`,
-    fullUrl: `http://127.0.0.1:${port}/full`,
+    full: (records) => `http://127.0.0.1:${port}/full/${records}`,
     take: () => {
       const taken = { bytes, requests }
       bytes = 0
@@ -85,33 +91,32 @@ export async function startSink(): Promise<Sink> {
 
 /** What a GET finds: a page of changes, or a page of plain records for the baseline. */
 function answerTo(path: string, first: number, limit: number): unknown {
-  const records = RECORDS.slice(first, first + limit)
-  switch (path) {
-    case '/records':
-      return { records }
-    case '/full/api/sync/pull': {
-      const next = first + records.length
-      const changes = records.map((value, index) => ({
-        space: '~',
-        table: 'notes',
-        rid: `s${value.id}`,
-        version: first + index + 1,
-        hlc: '0198f2c4a5b00000',
-        client: 'other',
-        value,
-      }))
-      return {
-        protocol: 1,
-        epoch: 'bench',
-        changes,
-        cursor: `${next}`,
-        more: next < RECORDS.length,
-      }
-    }
-    case '/api/sync/pull':
-      return { protocol: 1, epoch: 'bench', changes: [], cursor: '0', more: false }
-    default:
-      return undefined
+  if (path === '/api/sync/pull') {
+    return { protocol: 1, epoch: 'bench', changes: [], cursor: '0', more: false }
+  }
+  const [, kind, count] = /^\/(full|records)\/(\d+)/.exec(path) ?? []
+  const all = recordsOf(Number(count ?? 0))
+  const records = all.slice(first, first + limit)
+  if (kind === 'records') return { records }
+  if (kind === undefined || !path.endsWith('/api/sync/pull')) return undefined
+  const next = first + records.length
+  const changes = records.map((value, index) => ({
+    space: '~',
+    table: 'notes',
+    rid: `s${value.id}`,
+    version: first + index + 1,
+    hlc: '0198f2c4a5b00000',
+    client: 'other',
+    value,
+  }))
+  const more = next < all.length
+  return {
+    protocol: 1,
+    epoch: 'bench',
+    changes,
+    cursor: `${next}`,
+    more,
+    remaining: all.length - next,
   }
 }
 

@@ -32,6 +32,8 @@ export interface OriginOptions {
   readonly port?: number
   /** The page's HTML; an empty page with `<div id="root">` by default. */
   readonly html?: string
+  /** Minified and without a source map, as an app is served. */
+  readonly production?: boolean
   /** Headers of the page, such as its content security policy. */
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -41,7 +43,7 @@ export interface OriginOptions {
  * `entry` is a path from the repository's root, such as `tests/browser/fixtures/raw.ts`.
  */
 export async function serveModule(entry: string, options: OriginOptions = {}): Promise<Origin> {
-  const script = await bundle(entry)
+  const script = await bundle(entry, options.production ?? false)
   const server = createServer((request, response) => {
     respond(request, response, script, options)
   })
@@ -75,7 +77,7 @@ export async function openModule<M>(page: Page, origin: Origin, path = '/'): Pro
   return (await page.evaluateHandle(`import('${ENTRY}')`)) as JSHandle<M>
 }
 
-async function bundle(entry: string): Promise<string> {
+async function bundle(entry: string, production: boolean): Promise<string> {
   const result = await build({
     absWorkingDir: ROOT,
     entryPoints: [entry],
@@ -84,8 +86,9 @@ async function bundle(entry: string): Promise<string> {
     format: 'esm',
     target: 'es2022',
     jsx: 'automatic',
-    sourcemap: 'inline',
-    define: { 'process.env.NODE_ENV': '"development"' },
+    sourcemap: production ? false : 'inline',
+    minify: production,
+    define: { 'process.env.NODE_ENV': production ? '"production"' : '"development"' },
     logLevel: 'silent',
   })
   const file = result.outputFiles[0]

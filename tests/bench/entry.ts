@@ -1,0 +1,5 @@
+/** The module of the page in which the benchmarks run. */
+
+export * from './page'
+export * from './page-busy'
+export * from './page-opening'
