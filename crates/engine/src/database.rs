@@ -16,7 +16,7 @@ use crate::staged::{Batch, Held};
 const SPLITS_MAX: u32 = 4;
 
 /// How many bytes of pages are kept in memory between steps.
-const CACHE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const CACHE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The family of pages that say what the server's records of a table are called here. No store of
 /// an app is called so: the first character is a control character of ours.

@@ -55,6 +55,8 @@ pub struct Engine {
     confirmed_ms: u64,
     /// The log has grown since it was read.
     moved: bool,
+    /// When the app was last seen to write.
+    written_at: Option<u64>,
     /// Calls that wait for a sync to begin.
     calls: Vec<(Call, Wish)>,
     schedule: Schedule,
@@ -164,6 +166,7 @@ impl Engine {
             asked: Asked::default(),
             confirmed_ms: 0,
             moved: false,
+            written_at: None,
             calls: Vec::new(),
             schedule: Schedule::default(),
             breaker: Breaker::default(),

@@ -51,6 +51,7 @@ impl Engine {
 
     pub(super) fn captured(&mut self, table: &str, user: &RowUser, lids: &[String], trigger: bool) {
         self.session.captured |= self.life != Life::Running;
+        self.written_at = Some(self.now.monotonic_ms);
         self.asked.captured(table);
         let Some(database) = self.database.as_mut() else {
             return;

@@ -22,6 +22,13 @@ use super::{Engine, Step};
 /// Most changes of one pull while the first download runs: nobody looks at what is not there yet.
 const FIRST_LIMIT: u32 = 1_000;
 
+/// Most records that are taken over in one transaction while the app writes: its next write waits
+/// for that.
+const SHORT: usize = 50;
+
+/// For how long after a write the app counts as writing.
+const WRITING_MS: u64 = 500;
+
 /// Records that wait to be taken over.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Page {
@@ -31,6 +38,8 @@ pub(super) struct Page {
     settling: Option<Settling>,
     /// One by one: the app's database does not take one of them.
     apart: bool,
+    /// How many of them are being taken over.
+    taking: usize,
     /// What the app has written of them was staged, as far as it could be.
     checked: bool,
 }
@@ -57,6 +66,7 @@ impl Page {
             mark: None,
             settling: Some(settling),
             apart: false,
+            taking: 0,
             checked: true,
         }
     }
@@ -82,7 +92,7 @@ impl Engine {
         let from_scratch = self.run.as_ref().is_some_and(|run| run.from_scratch);
         let cursor = database.meta.cursor.as_deref().filter(|_| !from_scratch);
         let downloads = self.run.as_ref().is_some_and(|run| run.download > 0);
-        let limit = if cursor.is_none() || downloads {
+        let limit = if (cursor.is_none() || downloads) && !self.app_writes() {
             FIRST_LIMIT
         } else {
             self.config.pull_limit
@@ -179,8 +189,15 @@ impl Engine {
             }),
             settling: None,
             apart: false,
+            taking: 0,
             checked: false,
         });
+    }
+
+    /// Whether the app is writing: what is done in one go must be short.
+    fn app_writes(&self) -> bool {
+        let now = self.now.monotonic_ms;
+        self.written_at.is_some_and(|at| at + WRITING_MS > now)
     }
 
     /// Whether this server has ever given changes.
@@ -329,24 +346,30 @@ impl Engine {
 
     /// Begins to take over what waits for it; false where nothing does.
     pub(super) fn take_over(&mut self) -> bool {
+        let writes = self.app_writes();
         let Some(run) = &mut self.run else {
             return false;
         };
-        let Some(page) = run.page.clone() else {
+        let Some(page) = &mut run.page else {
             return false;
         };
         let Some(database) = &self.database else {
             return false;
         };
-        let is_part = page.apart && page.changes.len() > 1;
-        let (changes, mark) = if is_part {
-            (page.changes.into_iter().take(1).collect(), None)
-        } else {
-            (page.changes, page.mark)
+        let most = match page {
+            Page { apart: true, .. } => 1,
+            Page { settling: None, .. } if writes => SHORT,
+            _ => usize::MAX,
         };
+        page.taking = page.changes.len().min(most);
+        let changes = page.changes.iter().take(page.taking).cloned().collect();
+        // The cursor moves with the last of them: what is here by then is known when it comes again.
+        let is_last = page.taking == page.changes.len();
+        let mark = page.mark.clone().filter(|_| is_last);
+        let asked = page.settling.is_some();
         let mut applying = Applying::new(changes, mark, &self.config, database);
         applying.restores = run.restores;
-        applying.asked = page.settling.is_some();
+        applying.asked = asked;
         self.name_records(applying);
         true
     }
@@ -441,10 +464,9 @@ impl Engine {
         self.asked.postponed.clear();
         let Some(run) = &mut self.run else { return };
         if let Some(page) = &mut run.page
-            && page.apart
-            && page.changes.len() > 1
+            && page.taking < page.changes.len()
         {
-            page.changes.remove(0);
+            page.changes.drain(..page.taking);
             return;
         }
         let mark = run.page.take().and_then(|page| page.mark);

@@ -105,6 +105,8 @@ pub struct Disk {
     pub staged: BTreeMap<u64, (Vec<String>, Vec<u8>)>,
     pub held: BTreeMap<String, (Vec<u8>, HeldNotice, Option<String>)>,
     pub pages: BTreeMap<PageId, Vec<u8>>,
+    /// The most records that one transaction has put.
+    pub most_records: usize,
     /// Bytes of pages that were written, and that were read.
     pub page_bytes: usize,
     pub page_bytes_read: usize,
@@ -547,6 +549,8 @@ impl Disk {
     }
 
     fn commit(&mut self, writes: Vec<Write>) {
+        let puts = |write: &&Write| matches!(write, Write::PutRecord { .. });
+        self.most_records = self.most_records.max(writes.iter().filter(puts).count());
         for write in writes {
             self.write_one(write);
         }
