@@ -11,7 +11,7 @@ use crate::interface::{
 };
 use crate::overlay::{self, Before, Outcome, Replaced, overlay};
 use crate::references;
-use crate::remote::{Remote, Spaces};
+use crate::remote::Remote;
 use crate::shadow::{ABSENT, Entry, Field, Names, Page, WHOLE};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::Held;
@@ -22,8 +22,8 @@ pub(crate) struct Mark {
     pub(crate) epoch: String,
     pub(crate) cursor: String,
     pub(crate) more: bool,
-    /// The spaces that it covers.
-    pub(crate) spaces: Spaces,
+    /// The spaces that it covers, as JSON.
+    pub(crate) spaces: String,
 }
 
 /// Records on their way into the app's stores.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidesync_protocol::json::{Found, JsonReader};
 use tidesync_protocol::value::ValueError;
-use tidesync_protocol::wire::{NAME_BYTES_MAX, OWN_SPACE};
+use tidesync_protocol::wire::OWN_SPACE;
 
 /// The engine's configuration. In JSON with names in camelCase; what is left out has its default.
 ///
@@ -190,8 +190,12 @@ impl Config {
 
     /// The space that a table's records belong to.
     pub(crate) fn space(&self, table: &str) -> &str {
-        let space = self.table(table).and_then(|table| table.space.as_deref());
-        space.unwrap_or(OWN_SPACE)
+        self.shared_space(table).unwrap_or(OWN_SPACE)
+    }
+
+    /// The same; none for the user's own.
+    pub(crate) fn shared_space(&self, table: &str) -> Option<&str> {
+        self.table(table)?.space.as_deref()
     }
 
     /// Reads the configuration from JSON; what is left out or null has its default.
@@ -297,21 +301,13 @@ impl TableConfig {
                         _ => return Err(WRONG),
                     };
                 }
-                "space" => {
-                    let space = json.text()?.filter(|name| is_shared(name));
-                    table.space = Some(space.ok_or(WRONG)?);
-                }
+                "space" => table.space = json.text()?,
                 _ => return Err(WRONG),
             }
             Ok(())
         })?;
         Ok(table)
     }
-}
-
-/// Whether a space that is shared may have this name.
-fn is_shared(name: &str) -> bool {
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.starts_with(OWN_SPACE)
 }
 
 /// Any error: the configuration's own names the member.
@@ -384,8 +380,7 @@ mod tests {
             (r#"{"initial":"other"}"#, "initial"),
             (r#"{"buffer":1}"#, "buffer"),
             (r#"{"tables":{"a":{"conflict":"none"}}}"#, "tables"),
-            (r#"{"tables":{"a":{"space":""}}}"#, "tables"),
-            (r#"{"tables":{"a":{"space":"~bob"}}}"#, "tables"),
+            (r#"{"tables":{"a":{"space":1}}}"#, "tables"),
         ] {
             let error = Config::from_json(text).unwrap_err();
             assert_eq!(error.member, member, "{text}");

@@ -3,7 +3,6 @@
 use tidesync_protocol::json::{Found, JsonReader, ObjectWriter, push_text};
 use tidesync_protocol::wire::OWN_SPACE;
 
-use crate::remote::{Spaces, read_spaces, spaces_to_json};
 use crate::rng::Rng;
 use crate::sorted::SortedMap;
 
@@ -53,8 +52,8 @@ pub(crate) struct Sweep {
     pub(crate) table: String,
     /// Its next bucket.
     pub(crate) bucket: u32,
-    /// The spaces that the pull covered besides the user's own.
-    pub(crate) spaces: Spaces,
+    /// The spaces that the pull covered besides the user's own, as JSON; empty where there are none.
+    pub(crate) spaces: String,
 }
 
 impl Sweep {
@@ -64,15 +63,20 @@ impl Sweep {
             ready: false,
             table: String::new(),
             bucket: 0,
-            spaces: Spaces::default(),
+            spaces: String::new(),
         }
     }
 
     /// Whether it says anything of the tables of a space: one that was not asked for has lost nothing,
     /// and to one that may not be changed nothing can be sent again.
     pub(crate) fn covers(&self, space: &str) -> bool {
-        let shared = || self.spaces.get(space).copied();
-        space == OWN_SPACE || shared().is_some_and(|writes| writes || !self.restored)
+        let mut covers = space == OWN_SPACE;
+        let read = JsonReader::new(&self.spaces).object(&mut |name, json| {
+            let access = json.text()?;
+            covers |= name == space && (!self.restored || access.as_deref() == Some("rw"));
+            Ok(())
+        });
+        covers && (read.is_ok() || space == OWN_SPACE)
     }
 
     fn to_json(&self) -> String {
@@ -82,7 +86,7 @@ impl Sweep {
             .text("table", &self.table)
             .whole("bucket", u64::from(self.bucket));
         if !self.spaces.is_empty() {
-            json.json("spaces", &spaces_to_json(&self.spaces));
+            json.json("spaces", &self.spaces);
         }
         json.finish()
     }
@@ -95,7 +99,7 @@ impl Sweep {
                 "ready" => sweep.ready = json.flag()?,
                 "table" => sweep.table = json.text()?.unwrap_or_default(),
                 "bucket" => sweep.bucket = small(json)?,
-                "spaces" => sweep.spaces = read_spaces(json)?,
+                "spaces" => sweep.spaces = json.raw()?.to_owned(),
                 _ => json.skip()?,
             }
             Ok(())

@@ -1,9 +1,7 @@
 //! Records as the server has them: changes of a pull, and what stands against an operation.
 
-use tidesync_protocol::json::{Found, JsonReader, ObjectWriter};
+use tidesync_protocol::json::{Found, JsonReader};
 use tidesync_protocol::value::ValueError;
-
-use crate::sorted::SortedMap;
 
 /// A record as the server has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,32 +63,6 @@ impl Remote {
     }
 }
 
-/// Spaces besides the user's own, each with whether it may be changed.
-pub(crate) type Spaces = SortedMap<String, bool>;
-
-/// Reads spaces as a pull names them.
-pub(crate) fn read_spaces(json: &mut JsonReader<'_>) -> Found<Spaces> {
-    let mut spaces = Spaces::default();
-    json.object(&mut |name, json| {
-        let access = json.text()?;
-        spaces.insert(name.to_owned(), access.as_deref() == Some(WRITE));
-        Ok(())
-    })?;
-    Ok(spaces)
-}
-
-/// The same as text.
-pub(crate) fn spaces_to_json(spaces: &Spaces) -> String {
-    let mut json = ObjectWriter::default();
-    for (name, writes) in spaces.iter() {
-        json.text(name, if *writes { WRITE } else { "r" });
-    }
-    json.finish()
-}
-
-/// How a space is named that may be changed.
-const WRITE: &str = "rw";
-
 /// The answer to a pull.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PullAnswer {
@@ -100,8 +72,8 @@ pub(crate) struct PullAnswer {
     pub(crate) more: bool,
     /// About how many changes are left, where the server says.
     pub(crate) remaining: u64,
-    /// The spaces that it covers besides the user's own.
-    pub(crate) spaces: Spaces,
+    /// The spaces that it covers besides the user's own, as JSON; empty where it names none.
+    pub(crate) spaces: String,
 }
 
 impl PullAnswer {
@@ -116,7 +88,7 @@ impl PullAnswer {
                 "epoch" => answer.epoch = json.text()?.unwrap_or_default(),
                 "cursor" => answer.cursor = json.text()?.unwrap_or_default(),
                 "more" => answer.more = json.flag()?,
-                "spaces" => answer.spaces = read_spaces(json)?,
+                "spaces" => answer.spaces = json.raw()?.to_owned(),
                 "remaining" => answer.remaining = json.whole()?.unwrap_or_default(),
                 "changes" => json.array(&mut |json| {
                     let place = u32::try_from(answer.changes.len()).ok();

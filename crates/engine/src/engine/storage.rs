@@ -55,11 +55,11 @@ impl Engine {
         let (Some(staged), Some(held)) = (staged.collect(), held.collect()) else {
             return self.storage_failed(&damaged());
         };
-        if let Some(table) = moved_table(&meta, &loaded.tables, &self.config) {
-            return self.refuse_space(table);
-        }
         let meta = upgraded(meta, loaded.version);
-        let meta = with_tables(meta, &loaded.tables, &self.config);
+        let meta = match with_tables(meta, &loaded.tables, &self.config) {
+            Ok(meta) => meta,
+            Err(moved) => return self.refuse_space(&moved.name),
+        };
         let mut database = Database::new(loaded.fence, meta, loaded.tables, staged, held);
         if std::mem::take(&mut self.session.captured) {
             database.indexed = false;
@@ -296,31 +296,26 @@ fn upgraded(mut meta: Meta, version: u32) -> Meta {
     meta
 }
 
-/// A table that is configured for another space than it was synced in. Before the first user nothing
-/// was.
-fn moved_table<'a>(meta: &Meta, tables: &'a [Table], config: &Config) -> Option<&'a str> {
-    meta.owner?;
-    let moved = |table: &&Table| {
-        let known = meta.tables.get(&table.name);
-        known.is_some_and(|known| known.space != stored_space(config, table))
-    };
-    tables.iter().find(moved).map(|table| table.name.as_str())
-}
-
-fn stored_space(config: &Config, table: &Table) -> String {
-    let space = config.table(&table.name).and_then(|it| it.space.clone());
-    space.unwrap_or_default()
-}
-
-/// Adds tables that are new. Only what the first owner finds is uploaded without having changed.
-fn with_tables(mut meta: Meta, tables: &[Table], config: &Config) -> Meta {
+/// Adds tables that are new. Only what the first owner finds is uploaded without having changed. Refused
+/// is a table that is configured for another space than it was synced in: before the first owner none was.
+fn with_tables<'a>(
+    mut meta: Meta,
+    tables: &'a [Table],
+    config: &Config,
+) -> Result<Meta, &'a Table> {
     let ignore = config.initial == Initial::Ignore;
     for table in tables {
+        let space = config.shared_space(&table.name).unwrap_or_default();
+        let is_new = meta.owner.is_none() || !meta.tables.contains_key(&table.name);
         let known = meta.tables.get_or_default(table.name.clone());
-        known.space = stored_space(config, table);
+        if is_new {
+            space.clone_into(&mut known.space);
+        } else if known.space != space {
+            return Err(table);
+        }
         if ignore && known.scan == ScanMark::New {
             known.scan = ScanMark::Done;
         }
     }
-    meta
+    Ok(meta)
 }
