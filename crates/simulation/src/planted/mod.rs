@@ -46,7 +46,7 @@ planted! {
     OtherUsersToken: "The token is whoever's it was before.",
     RetryAfterIgnored: "The wait that the server asks for is not obeyed.",
     WallClockWaits: "Waits are counted on the wall clock.",
-    TimerForgotten: "A timer that is set while the tab is hidden never comes.",
+    TimerForgotten: "A timer that is set for more than a minute never comes.",
     RejectedForEver: "A record that the server refuses is tried again and again.",
     SyncedTooSoon: "The status says that nothing is pending while something is.",
     DedupeForgotten: "The server forgets what it has done when it starts.",

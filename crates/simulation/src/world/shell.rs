@@ -151,7 +151,7 @@ impl World {
         }
         let at = due + late;
         tab_.timer = Some(at);
-        if self.plan.planted == Some(Planted::TimerForgotten) && hidden {
+        if self.plan.planted == Some(Planted::TimerForgotten) && wait > MINUTE {
             return;
         }
         if late > 0 {
