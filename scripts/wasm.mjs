@@ -20,7 +20,13 @@ const BINDGEN_FLAGS = [
   ...['--omit-default-module-path', '--experimental-reset-state-function'],
 ]
 // The section that lists the features must reach wasm-opt, so it is dropped here and not by cargo.
-const OPT_FLAGS = ['-Oz', '--strip-debug', '--strip-producers', '--strip-target-features']
+const OPT_FLAGS = [
+  '-Oz',
+  // What counts is the size after brotli. A function put into its only caller loses its likeness to
+  // others, and so do functions that stand apart from those of their crate.
+  ...['--one-caller-inline-max-function-size=0', '--reorder-functions-by-name'],
+  ...['--strip-debug', '--strip-producers', '--strip-target-features'],
+]
 
 /** Cargo decides what to compile; the rest runs only when its result is new. */
 export async function buildWasm() {
