@@ -47,6 +47,9 @@ pub struct PushRequest {
     pub subject: String,
     /// Names this request; the answer repeats it, which tells a server from a captive portal.
     pub batch: String,
+    /// Where the client knows the server to have been: the `place` of an answer, or a cursor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// The operations, at most [`PUSH_OPS_MAX`], in the order in which they were made. Each is
     /// parsed on its own ([`Op`]), so that one malformed operation is refused alone.
     pub ops: Vec<Box<RawValue>>,
@@ -230,6 +233,10 @@ pub struct PushResponse {
     pub batch: String,
     /// The server's epoch: changes when the server was restored from an older copy.
     pub epoch: String,
+    /// Where the server was after this push, in the form of a cursor: for the next push and pull, by
+    /// which a server that was restored from an older copy knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// The verdicts.
     pub verdicts: Vec<VerdictEntry>,
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::clock::now_ms;
 use crate::push::Push;
 use crate::store::{ApplyError, Identity, Pushed, apply_push};
-use crate::writer::{Answer, WriteError};
+use crate::writer::{Answer, Applied, WriteError};
 
 /// Most operations that share a transaction: what bounds, with the bytes, how long the first of them
 /// waits.
@@ -75,7 +75,11 @@ impl Group {
             let answer = pushed.map(|pushed| {
                 self.bytes += pushed.work_bytes + pushed.told_bytes;
                 self.changed.extend(pushed.changed);
-                (pushed.verdicts, identity.epoch.clone())
+                Applied {
+                    verdicts: pushed.verdicts,
+                    epoch: identity.epoch.clone(),
+                    place: pushed.place,
+                }
             });
             self.answers.push((reply, answer));
             // A full disk can roll the whole transaction back.

@@ -30,6 +30,8 @@ pub struct Push {
     pub client: String,
     /// The request's name, for the answer.
     pub batch: String,
+    /// Where the client knows the server to have been.
+    pub place: Option<String>,
     /// The operations, in the order in which they came.
     pub ops: Vec<CheckedOp>,
 }
@@ -98,6 +100,7 @@ pub fn read(
         grant: grant.clone(),
         client: request.client,
         batch: request.batch,
+        place: request.place,
         ops,
     })
 }
@@ -131,6 +134,7 @@ struct Request<'a> {
     client: String,
     subject: String,
     batch: String,
+    place: Option<String>,
     #[serde(borrow)]
     ops: RawOps<'a>,
 }
@@ -333,11 +337,13 @@ mod tests {
             client: "c".repeat(CLIENT_CHARS),
             subject: "\u{e9}\n".to_owned(),
             batch: "b".to_owned(),
+            place: Some("p".to_owned()),
             ops: vec![RawValue::from_string(r#"{"op":"i.1"}"#.to_owned())?],
         };
         let grant = Grant::new(&request.subject, BTreeMap::new())?;
         let push = read(&serde_json::to_vec(&request)?, &grant, None)?;
         assert_eq!((push.client, push.batch), (request.client, request.batch));
+        assert_eq!(push.place, request.place);
         assert!(matches!(&push.ops[..], [CheckedOp::Refused(entry)] if entry.op == "i.1"));
         Ok(())
     }

@@ -43,8 +43,18 @@ pub enum WriteError {
     Failed,
 }
 
-/// The verdicts on a push, and the epoch in which they were given.
-pub(crate) type Answer = Result<(Vec<VerdictEntry>, String), WriteError>;
+/// A push was applied.
+#[derive(Debug)]
+pub struct Applied {
+    /// The verdicts on it.
+    pub verdicts: Vec<VerdictEntry>,
+    /// The epoch in which they were given.
+    pub epoch: String,
+    /// Where the server is since.
+    pub place: Option<String>,
+}
+
+pub(crate) type Answer = Result<Applied, WriteError>;
 
 /// Hands pushes to the writer. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -81,7 +91,11 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriteError`]; nothing of the push was done.
-    pub async fn apply(&self, push: Push, held: impl Send + 'static) -> Answer {
+    pub async fn apply(
+        &self,
+        push: Push,
+        held: impl Send + 'static,
+    ) -> Result<Applied, WriteError> {
         let (reply, answer) = oneshot::channel();
         let held: Held = Box::new(held);
         self.queue(Job::Push(PushJob { push, held, reply }))?;
@@ -240,6 +254,7 @@ mod tests {
             grant: Grant::new("alice", BTreeMap::new()).expect("a good name"),
             client: "c".repeat(22),
             batch: "b".to_owned(),
+            place: None,
             ops: Vec::new(),
         };
         let answer = writer.apply(push, ()).await;

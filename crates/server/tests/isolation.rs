@@ -188,7 +188,9 @@ impl Masks {
                 for (name, value) in members.iter_mut() {
                     match name.as_str() {
                         "at" => *value = json!("at"),
-                        "cursor" => *value = self.places(value.as_str().expect("a cursor")),
+                        "cursor" | "place" => {
+                            *value = self.places(value.as_str().expect("a cursor"))
+                        }
                         _ => self.apply(value),
                     }
                 }

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde_json::json;
 use support::client::Answer;
-use support::ops::{on, patch, put};
+use support::ops::{client, on, patch, put};
 use support::{Running, start_with};
+use tidesync_server::access::Access;
 
 fn serve(path: &Path) -> Running {
     start_with(|config| config.database = path.to_owned())
@@ -150,6 +151,134 @@ fn a_first_pull_that_was_under_way_is_recognised_too() {
     assert_eq!(refused.code(), "epoch-changed");
 }
 
+/// A database whose user has put, pulled, and patched after a copy was made, which was restored then.
+struct Acknowledged {
+    server: Running,
+    /// Of the pull, from before the copy.
+    cursor: String,
+    /// Of the patch, from after it.
+    place: String,
+    epoch: String,
+    _folder: tempfile::TempDir,
+}
+
+fn value(a: u64, b: u64) -> serde_json::Value {
+    json!({ "a": a, "b": b })
+}
+
+fn acknowledged() -> Acknowledged {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, copy) = (folder.path().join("a.db"), folder.path().join("copy.db"));
+    let server = serve(&path);
+    server.push("alice", 'a', &[put("i.1", "n1", &value(1, 1))]);
+    let page = server.pull("alice", "");
+    let into = copy.to_str().expect("text");
+    let copied = server.database().execute("VACUUM INTO ?1", [into]);
+    copied.expect("a copy");
+    let lost = on(1, 9, patch("i.2", "n1", &json!({ "b": 2 }), &[]));
+    let answer = server.push("alice", 'a', &[lost]);
+    assert_eq!(answer.verdicts()[0].2, Some(2));
+    drop(server);
+    std::fs::rename(&copy, &path).expect("the copy in its place");
+    let server = serve(&path);
+    let other = on(1, 9, patch("i.1", "n1", &json!({ "a": 5 }), &[]));
+    assert_eq!(server.push("alice", 'b', &[other]).verdicts()[0].2, Some(2));
+    Acknowledged {
+        server,
+        cursor: part(&page, "cursor"),
+        place: part(&answer, "place"),
+        epoch: part(&page, "epoch"),
+        _folder: folder,
+    }
+}
+
+fn push_at(server: &Running, place: &str, ops: &[serde_json::Value]) -> Answer {
+    let body = json!({
+        "protocol": 1, "client": client('a'), "subject": "alice", "batch": "b", "place": place,
+        "ops": ops
+    });
+    server.post("alice", body.to_string().as_bytes())
+}
+
+#[test]
+fn who_pushed_since_the_copy_is_told_of_the_restore() {
+    let it = acknowledged();
+    // Its base is there, and is another change.
+    let next = || [on(2, 10, patch("i.3", "n1", &json!({ "a": 3 }), &[]))];
+    let refused = push_at(&it.server, &it.place, &next());
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (410, "epoch-changed")
+    );
+    assert_ne!(part(&refused, "epoch"), it.epoch);
+    let records = it.server.records();
+    assert_eq!(
+        records,
+        [r#"~alice files n1 {"a":5,"b":1} 2 0"#],
+        "nothing was done"
+    );
+    let page = it.server.pull("alice", "");
+    let answer = push_at(&it.server, &part(&page, "cursor"), &next());
+    assert_eq!(answer.status, 200, "a cursor is a place: {}", answer.text());
+}
+
+#[test]
+fn a_pull_says_where_the_last_push_was() {
+    let it = acknowledged();
+    let old = format!("cursor={}", it.cursor);
+    assert_eq!(
+        it.server.pull("alice", &old).status,
+        200,
+        "it was given before the copy"
+    );
+    let refused = it
+        .server
+        .pull("alice", &format!("{old}&place={}", it.place));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (410, "epoch-changed")
+    );
+}
+
+#[test]
+fn a_place_goes_on_with_the_spaces_that_a_push_does_not_name() {
+    let granted = [("team", Access::Write)];
+    let server = start_with(|_| {});
+    let push = |number: u64, space: &str, place: Option<&str>| {
+        let mut op = put(&format!("i.{number}"), "n1", &json!(number));
+        op["space"] = json!(space);
+        let mut body = json!({
+            "protocol": 1, "client": client('a'), "subject": "alice", "batch": "b", "ops": [op]
+        });
+        if let Some(place) = place {
+            body["place"] = json!(place);
+        }
+        let bearer = server.bearer_of("alice", &granted);
+        server.post_with(&[("authorization", &bearer)], body.to_string().as_bytes())
+    };
+    let spaces = |answer: &Answer| {
+        use base64::Engine;
+        let place = part(answer, "place");
+        let payload = place.split_once('.').expect("two parts").0;
+        let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload);
+        let payload: serde_json::Value =
+            serde_json::from_slice(&payload.expect("base64")).expect("JSON");
+        [&payload["s"]["team"][0], &payload["s"]["~"][0]].map(serde_json::Value::as_u64)
+    };
+    let first = push(1, "team", None);
+    assert_eq!(spaces(&first), [Some(1), None]);
+    let second = push(2, "~", Some(&part(&first, "place")));
+    assert_eq!(spaces(&second), [Some(1), Some(1)]);
+    let again = push(2, "~", None);
+    assert_eq!(again.verdicts()[0].1, "duplicate");
+    assert_eq!(
+        spaces(&again),
+        [None, Some(1)],
+        "of what was done before too"
+    );
+    assert_eq!(push(3, "~", Some("x")).status, 400);
+}
+
 #[test]
 fn nobody_can_make_up_a_restore() {
     let server = start_with(|_| {});
@@ -164,6 +293,8 @@ fn nobody_can_make_up_a_restore() {
     };
     let refused = server.pull("alice", &format!("cursor={forged}.{tag}"));
     assert_eq!(refused.code(), "cursor-expired");
+    let refused = push_at(&server, &format!("{forged}.{tag}"), &[]);
+    assert_eq!(part(&refused, "epoch"), epoch);
     assert_eq!(part(&server.pull("alice", ""), "epoch"), epoch);
 }
 

@@ -152,7 +152,7 @@ fn a_full_disk_is_unavailable_and_what_was_there_stays() {
         let answer = runtime.block_on(writer.apply(push, ()));
         drop(writer);
         thread.join().expect("no panic");
-        answer.map(|(verdicts, _)| verdicts[0].version)
+        answer.map(|applied| applied.verdicts[0].version)
     };
     assert_eq!(write(open(), 1), Ok(Some(1)));
     let (connection, identity) = open();

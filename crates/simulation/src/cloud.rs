@@ -287,6 +287,7 @@ impl Cloud {
             protocol: PROTOCOL,
             batch,
             epoch: self.identity.epoch.clone(),
+            place: None,
             verdicts: verdicts.iter().cloned().chain(invented).collect(),
         };
         let reply = match fate {

@@ -27,6 +27,7 @@ pub(crate) fn replay(
                 grant: Grant::new(&it.user, BTreeMap::new()).expect("a user's name"),
                 client: it.client.clone(),
                 batch: "again".to_owned(),
+                place: None,
                 ops: vec![if unknown {
                     CheckedOp::UnknownTable(op)
                 } else {

@@ -276,6 +276,7 @@ impl Server {
             protocol: PROTOCOL,
             batch: request.batch,
             epoch: self.epoch(),
+            place: None,
             verdicts: if fault == Fault::NoVerdicts {
                 Vec::new()
             } else {

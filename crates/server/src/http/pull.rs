@@ -21,6 +21,8 @@ const LIMIT_DEFAULT: u64 = 200;
 /// What a request for changes asks.
 struct Asked {
     cursor: Option<String>,
+    /// Where the client knows the server to have been.
+    place: Option<String>,
     limit: usize,
 }
 
@@ -32,8 +34,15 @@ pub(super) async fn pull(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let grant = authenticate(&shared, &headers, address)?.grant;
-    let Asked { cursor, limit } = read(uri.query())?;
+    let Asked {
+        cursor,
+        place,
+        limit,
+    } = read(uri.query())?;
     let answer = read_at(&shared, move |connection| {
+        if let Some(place) = place {
+            store::check_place(connection, &grant, &place)?;
+        }
         let pulled = store::pull(connection, &grant, cursor.as_deref(), limit)?;
         Ok(serde_json::to_vec(&pulled))
     });
@@ -56,12 +65,16 @@ fn read(query: Option<&str>) -> Result<Asked, ApiError> {
         ));
     }
     let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
-    let cursor = query.take("cursor");
+    let (cursor, place) = (query.take("cursor"), query.take("place"));
     query.end()?;
-    Ok(Asked { cursor, limit })
+    Ok(Asked {
+        cursor,
+        place,
+        limit,
+    })
 }
 
-/// Reads at a cursor. One that a database gave before it was restored from an older copy begins a new
+/// Reads at a cursor or place. One that a database gave before it was restored from an older copy begins a new
 /// epoch.
 pub(super) async fn read_at<T: Send + 'static>(
     shared: &Shared,
@@ -69,7 +82,9 @@ pub(super) async fn read_at<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     match shared.readers.read(read).await? {
         Ok(read) => Ok(read),
-        Err(PullError::Malformed) => Err(ApiError::Malformed("`cursor` is none of this server's")),
+        Err(PullError::Malformed) => Err(ApiError::Malformed(
+            "`cursor` or `place` is none of this server's",
+        )),
         Err(PullError::Expired) => Err(ApiError::CursorExpired),
         Err(PullError::EpochChanged { epoch }) => Err(ApiError::EpochChanged { epoch }),
         Err(PullError::Restored { epoch }) => {

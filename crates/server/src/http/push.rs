@@ -10,9 +10,11 @@ use tidesync_protocol::wire::{PROTOCOL, PushResponse, Verdict};
 
 use super::auth::authenticate;
 use super::log::Outcome;
+use super::pull::read_at;
 use super::{ApiError, Shared, body, json_answer};
 use crate::access::Grant;
 use crate::push::{Push, read};
+use crate::store;
 
 /// Takes a push. The token is verified before a byte of the body is read (SEC10).
 pub(super) async fn push(
@@ -26,13 +28,22 @@ pub(super) async fn push(
     let arrived = body::receive(&parts.headers, body, limits, &shared.held).await?;
     let (push, held) = decode(&shared, arrived, holder.grant).await?;
     let batch = push.batch.clone();
-    let (verdicts, epoch) = shared.writer.apply(push, held).await?;
-    let outcome = Outcome(count(verdicts.iter().map(|entry| entry.verdict)));
+    if let Some(place) = push.place.clone() {
+        let grant = push.grant.clone();
+        let checked = read_at(&shared, move |connection| {
+            store::check_place(connection, &grant, &place)
+        });
+        checked.await?;
+    }
+    let applied = shared.writer.apply(push, held).await?;
+    let verdicts = applied.verdicts.iter().map(|entry| entry.verdict);
+    let outcome = Outcome(count(verdicts));
     let answer = PushResponse {
         protocol: PROTOCOL,
         batch,
-        epoch,
-        verdicts,
+        epoch: applied.epoch,
+        place: applied.place,
+        verdicts: applied.verdicts,
     };
     let mut response = json_answer(&shared, serde_json::to_vec(&answer))?;
     response.extensions_mut().insert(outcome);

@@ -10,6 +10,7 @@ use tidesync_protocol::wire::{Op, OpKind, Record, Resolved, Verdict, VerdictEntr
 use super::Identity;
 use super::audit::{self, Author};
 use super::blobs;
+use super::cursor::Cursor;
 use super::operations::{Operations, Outcome, Recorded};
 use super::records::{self, on_wire};
 use super::resolve::{Decision, Incoming, Resolution, Stored};
@@ -48,6 +49,9 @@ pub struct Pushed {
     pub verdicts: Vec<VerdictEntry>,
     /// The spaces in which something has changed, as they are stored.
     pub changed: Vec<String>,
+    /// Where the spaces are that the client knows: of those that operations name after the push, of
+    /// others where they were in the push's own place. None where it knows of none.
+    pub place: Option<String>,
     /// About the bytes of records that were read and written.
     pub work_bytes: usize,
     /// About the bytes of records in the verdicts.
@@ -101,6 +105,13 @@ pub fn apply_push(
         })
         .collect::<Result<Vec<_>, _>>()?;
     let (work_bytes, told_bytes) = (applying.work_bytes, applying.told_bytes);
+    let place = place(
+        connection,
+        identity,
+        &push.grant,
+        push.place.as_deref(),
+        &applying.spaces,
+    )?;
     let spaces = applying.spaces.into_values();
     let changed = spaces
         .filter_map(|space| space.store(connection, identity).transpose())
@@ -108,9 +119,41 @@ pub fn apply_push(
     Ok(Pushed {
         verdicts,
         changed,
+        place,
         work_bytes,
         told_bytes,
     })
+}
+
+/// What a client keeps of a push, so that it knows a server that was restored from an older copy.
+fn place(
+    connection: &Connection,
+    identity: &Identity,
+    grant: &Grant,
+    before: Option<&str>,
+    spaces: &BTreeMap<String, Writing>,
+) -> rusqlite::Result<Option<String>> {
+    let secret: Vec<u8> = connection
+        .prepare_cached("SELECT secret FROM server WHERE id = 1")?
+        .query_row([], |row| row.get(0))?;
+    let before = before.map(|text| Cursor::from_text(text, &secret, grant.subject()));
+    let before = before.and_then(Result::ok).unwrap_or_default();
+    let mut places = before.places;
+    places.retain(|name, _| before.epoch == identity.epoch && grant.space(name).is_some());
+    for (name, writing) in spaces {
+        places.insert(name.clone(), writing.place(connection, identity)?);
+    }
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let cursor = Cursor {
+        epoch: identity.epoch.clone(),
+        places,
+        left: None,
+    };
+    let text = cursor.to_text(&secret, grant.subject());
+    let text = text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    Ok(Some(text))
 }
 
 struct Applying<'a> {
@@ -175,6 +218,7 @@ impl Applying<'_> {
         }
         let space = self.grant.space(&op.space);
         let space = space.ok_or(ApplyError::ForeignSpace)?;
+        self.enter(&space)?;
         let entry = match self.operations.find(&op.op)? {
             Some((hash, _)) if hash != op.hash => {
                 let message = "the operation id was used before, with another content";
@@ -186,7 +230,6 @@ impl Applying<'_> {
             }
             None => {
                 let performed = if space.access == Access::Write || asks(&op) {
-                    self.enter(space)?;
                     perform(self, &op)?
                 } else {
                     Performed::refused(code::READ_ONLY)
@@ -198,11 +241,10 @@ impl Applying<'_> {
         Ok(entry)
     }
 
-    fn enter(&mut self, space: Space) -> rusqlite::Result<()> {
+    fn enter(&mut self, space: &Space) -> rusqlite::Result<()> {
         if !self.spaces.contains_key(&space.name) {
-            let name = space.name.clone();
-            let writing = Writing::load(self.connection, space)?;
-            self.spaces.insert(name, writing);
+            let writing = Writing::load(self.connection, space.clone())?;
+            self.spaces.insert(space.name.clone(), writing);
         }
         Ok(())
     }

@@ -101,6 +101,43 @@ pub fn head(
     snapshot.cursor(grant, readers, None)
 }
 
+/// That this database gave `place`, or has a cursor that it gave: else it was restored from an older
+/// copy. What was forgotten since does not matter.
+///
+/// # Errors
+/// [`PullError`], none of them [`PullError::Expired`].
+pub fn check_place(connection: &Connection, grant: &Grant, place: &str) -> Result<(), PullError> {
+    let snapshot = Snapshot::open(connection)?;
+    let cursor = snapshot.genuine(place, grant.subject()).map_err(|error| {
+        // Nobody knows from where it is: as good as of another history.
+        if matches!(error, PullError::Expired) {
+            let epoch = snapshot.epoch.clone();
+            PullError::EpochChanged { epoch }
+        } else {
+            error
+        }
+    })?;
+    for (name, place) in &cursor.places {
+        if let Some(space) = grant.space(name) {
+            let head = Head::load(&snapshot.transaction, &space.stored)?;
+            snapshot.possible(&space, head, place)?;
+        }
+    }
+    Ok(())
+}
+
+/// The start of the server that gave a version of the space that is stored as `space`.
+pub(super) fn boot(connection: &Connection, space: &str, version: u64) -> rusqlite::Result<String> {
+    let boot = connection
+        .prepare_cached(
+            "SELECT boot FROM space_boots WHERE space = ?1 AND first_version <= ?2
+             ORDER BY first_version DESC LIMIT 1",
+        )?
+        .query_row((space, version), |row| row.get(0))
+        .optional()?;
+    Ok(boot.unwrap_or_default())
+}
+
 /// The database at one instant.
 struct Snapshot<'a> {
     transaction: Transaction<'a>,
@@ -166,7 +203,13 @@ impl<'a> Snapshot<'a> {
         for space in grant.spaces() {
             let head = Head::load(&self.transaction, &space.stored)?;
             let place = match cursor.places.remove(&space.name) {
-                Some(place) => self.possible(&space, head, place)?,
+                Some(place) => {
+                    self.possible(&space, head, &place)?;
+                    if place.known() < head.forgotten_version {
+                        return Err(PullError::Expired);
+                    }
+                    place
+                }
                 None => {
                     left = None;
                     Place {
@@ -195,31 +238,20 @@ impl<'a> Snapshot<'a> {
         cursor.ok_or(PullError::Expired)
     }
 
-    /// That this database gave the place, and has forgotten nothing since.
-    fn possible(&self, space: &Space, head: Head, place: Place) -> Result<Place, PullError> {
+    /// That this database gave the place.
+    fn possible(&self, space: &Space, head: Head, place: &Place) -> Result<(), PullError> {
         let known = place.known();
         if head.version < known || self.boot(space, known)? != place.boot {
             return Err(PullError::Restored {
                 epoch: self.epoch.clone(),
             });
         }
-        if known < head.forgotten_version {
-            return Err(PullError::Expired);
-        }
-        Ok(place)
+        Ok(())
     }
 
     /// The start of the server that gave a version.
     fn boot(&self, space: &Space, version: u64) -> rusqlite::Result<String> {
-        let boot = self
-            .transaction
-            .prepare_cached(
-                "SELECT boot FROM space_boots WHERE space = ?1 AND first_version <= ?2
-                 ORDER BY first_version DESC LIMIT 1",
-            )?
-            .query_row((&space.stored, version), |row| row.get(0))
-            .optional()?;
-        Ok(boot.unwrap_or_default())
+        boot(&self.transaction, &space.stored, version)
     }
 
     fn read(

@@ -4,7 +4,9 @@ use rusqlite::{Connection, OptionalExtension};
 use tidesync_protocol::hlc::Hlc;
 
 use super::Identity;
+use super::cursor::Place;
 use super::marks::{Mark, Marks};
+use super::pull::boot;
 use super::resolve::Stored;
 use crate::access::Space;
 
@@ -89,6 +91,25 @@ impl Writing {
             space,
             head,
             before: head.version,
+        })
+    }
+
+    /// Where the space is after the push.
+    pub(super) fn place(
+        &self,
+        connection: &Connection,
+        identity: &Identity,
+    ) -> rusqlite::Result<Place> {
+        let version = self.head.version;
+        let boot = if self.before < version {
+            identity.boot.clone()
+        } else {
+            boot(connection, &self.space.stored, version)?
+        };
+        Ok(Place {
+            seen: version,
+            began: version,
+            boot,
         })
     }
 

@@ -47,6 +47,7 @@ pub(crate) fn invented_answer(body: &str) -> String {
         protocol: PROTOCOL,
         batch: request.batch,
         epoch: "invented".to_owned(),
+        place: None,
         verdicts: verdicts.collect(),
     };
     serde_json::to_string(&answer).expect("an answer in JSON")
