@@ -11,6 +11,8 @@ use crate::remote::Remote;
 pub(crate) struct Answer {
     pub(crate) protocol: u64,
     pub(crate) batch: String,
+    /// Where the server is since, where it says.
+    pub(crate) place: Option<String>,
     pub(crate) verdicts: Vec<Judged>,
 }
 
@@ -35,6 +37,7 @@ struct Members {
     protocol: Option<u64>,
     batch: Option<String>,
     epoch: Option<String>,
+    place: Option<String>,
     op: Option<String>,
     verdict: Option<String>,
     version: Option<u64>,
@@ -54,6 +57,7 @@ impl Answer {
         Some(Self {
             protocol: found.protocol?,
             batch: found.batch?,
+            place: found.place,
             verdicts: found.verdicts?.into_iter().collect::<Option<_>>()?,
         })
     }
@@ -88,6 +92,7 @@ fn members(json: &mut JsonReader<'_>, is_answer: bool) -> Found<Members> {
             "protocol" => found.protocol = json.whole()?,
             "batch" => found.batch = json.text()?,
             "epoch" => found.epoch = json.text()?,
+            "place" => found.place = json.text()?,
             "op" => found.op = json.text()?,
             "verdict" => found.verdict = json.text()?,
             "version" => found.version = json.whole()?,

@@ -21,6 +21,8 @@ use crate::staged::Held;
 pub(crate) struct Mark {
     pub(crate) epoch: String,
     pub(crate) cursor: String,
+    /// Where the server was known to be when it was asked: the end of the pull says more.
+    pub(crate) place: Option<String>,
     pub(crate) more: bool,
     /// The spaces that it covers, as JSON.
     pub(crate) spaces: String,
@@ -261,6 +263,9 @@ impl Applying {
         if let Some(mark) = self.mark {
             change.meta.epoch = mark.epoch;
             change.meta.cursor = Some(mark.cursor);
+            if !mark.more && change.meta.place == mark.place {
+                change.meta.place = None;
+            }
             change.meta.last_sync = change.meta.last_sync.max(now.wall_ms);
             if let Some(sweep) = change.meta.sweep.as_mut().filter(|_| !mark.more) {
                 sweep.ready = true;
@@ -343,6 +348,7 @@ impl Taker<'_, '_> {
         let page = self.change.page(database, &page, lid).unwrap_or(&none);
         let owner = database.meta.owner.unwrap_or(0);
         let known = page.get(lid).filter(|entry| entry.owner == owner).cloned();
+        let was_here = known.as_ref().is_some_and(Entry::is_alive);
         let compares = known
             .as_ref()
             .is_some_and(|known| known.generation != database.meta.generation);
@@ -367,18 +373,27 @@ impl Taker<'_, '_> {
             // What is no value is not taken over; the record stays as it is.
             Some(Err(_)) => return false,
         };
-        // The server has lost what it had confirmed: it was restored from an older copy.
-        let lost = compares
-            && known
-                .as_ref()
-                .is_some_and(|known| known.version > remote.version);
         let before = Before {
             page,
             lid,
+            all: false,
+        };
+        let differs = match &theirs {
+            Some(theirs) => before.is_changed(theirs),
+            None => was_here,
+        };
+        // The server has lost what it had confirmed: it was restored from an older copy, and may have
+        // given the version again since, to another change.
+        let lost = compares
+            && known.as_ref().is_some_and(|known| {
+                known.version > remote.version
+                    || known.version == remote.version && differs && self.is_restored()
+            });
+        let before = Before {
             all: lost,
+            ..before
         };
         let mut replaced = None;
-        let was_here = known.as_ref().is_some_and(Entry::is_alive);
         // Somebody else has removed a range, as far as is known this record with it.
         let ranged = database.others.contains(database.wide_id(table));
         pending |= ranged && was_here && matches!(here, Here::Gone);
@@ -413,6 +428,12 @@ impl Taker<'_, '_> {
         let replaced = replaced.as_deref();
         self.advance(remote, lid, (known.as_ref(), replaced), theirs.as_ref());
         true
+    }
+
+    /// Whether this compares with a server that was restored from an older copy.
+    fn is_restored(&self) -> bool {
+        let sweep = self.database.meta.sweep.as_ref();
+        sweep.is_some_and(|sweep| sweep.restored)
     }
 
     /// What waits in the log is from before these fields were replaced, and may undo that as if the
@@ -469,7 +490,11 @@ impl Taker<'_, '_> {
     fn send_again(&mut self, remote: &Remote, lid: &str, here: &Here<'_>, outcome: &Outcome) {
         let delete = matches!(here, Here::Gone);
         let differs = *outcome != Outcome::Remote && !(delete && remote.value.is_none());
-        if differs && !self.is_pending(&remote.table, lid) {
+        let id = self.database.id(&remote.table, lid);
+        // What is staged was made before it was lost, and says no more than what the app changed then.
+        let captured = self.database.own.progress(id) == Waiting::Captured
+            || self.database.others.contains(id);
+        if differs && !captured {
             let owner = self.database.meta.owner.unwrap_or(0);
             self.change
                 .append(self.database, owner, &remote.table, lid, self.now, delete);

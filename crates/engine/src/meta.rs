@@ -31,6 +31,9 @@ pub(crate) struct Meta {
     pub(crate) epoch: String,
     /// Where the next pull goes on; none where it begins from scratch.
     pub(crate) cursor: Option<String>,
+    /// Where the server was after the last push, unless all since was pulled: a server that was
+    /// restored from an older copy knows it by that.
+    pub(crate) place: Option<String>,
     /// Counts the pulls from scratch: an entry of the shadow with a lower number was not seen by
     /// the last one.
     pub(crate) generation: u32,
@@ -183,6 +186,7 @@ impl Meta {
             .whole("lastSync", self.last_sync)
             .text("epoch", &self.epoch)
             .optional("cursor", self.cursor.as_deref())
+            .optional("place", self.place.as_deref())
             .whole("generation", u64::from(self.generation))
             .json(
                 "sweep",
@@ -237,6 +241,7 @@ impl Meta {
                 "lastSync" => meta.last_sync = json.whole()?.unwrap_or_default(),
                 "epoch" => meta.epoch = json.text()?.unwrap_or_default(),
                 "cursor" => meta.cursor = json.text()?,
+                "place" => meta.place = json.text()?,
                 "generation" => meta.generation = small(json)?,
                 "sweep" if json.is_object() => meta.sweep = Some(Sweep::read(json)?),
                 "tables" => json.object(&mut |name, json| {

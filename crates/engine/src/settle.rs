@@ -41,6 +41,8 @@ pub(crate) enum Fate {
 pub(crate) struct Settling {
     pub(crate) batch: u64,
     pub(crate) fates: Vec<Fate>,
+    /// Where the server is since.
+    pub(crate) place: Option<String>,
     /// The pages that were asked for, in order.
     pub(crate) pages: Vec<PageId>,
 }
@@ -87,7 +89,12 @@ fn judge(op: &StagedOp, entry: Judged) -> Fate {
 }
 
 impl Settling {
-    pub(crate) fn new(database: &Database, batch: u64, fates: Vec<Fate>) -> Self {
+    pub(crate) fn new(
+        database: &Database,
+        batch: u64,
+        fates: Vec<Fate>,
+        place: Option<String>,
+    ) -> Self {
         let ops = database
             .staged
             .get(&batch)
@@ -103,6 +110,7 @@ impl Settling {
         Self {
             batch,
             fates,
+            place,
             pages,
         }
     }
@@ -140,6 +148,9 @@ impl Settling {
         let Some(batch) = database.staged.get(&self.batch).cloned() else {
             return change;
         };
+        if self.place.is_some() {
+            change.meta.place = self.place;
+        }
         let settled = self.fates.len().min(batch.ops.len());
         let (mut left, mut texts) = (Vec::new(), Vec::new());
         for (index, (op, fate)) in batch.ops.iter().zip(self.fates).enumerate() {

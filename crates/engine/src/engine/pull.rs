@@ -97,7 +97,7 @@ impl Engine {
         } else {
             self.config.pull_limit
         };
-        let query = query(limit, &owner.client, cursor);
+        let query = query(limit, &owner.client, cursor, database.meta.place.as_deref());
         let timeout_ms = self.config.request_timeout_ms;
         // What is poked of from here on is not surely in the answer.
         self.schedule.poked = false;
@@ -184,6 +184,7 @@ impl Engine {
             mark: Some(Mark {
                 epoch: answer.epoch,
                 cursor: answer.cursor,
+                place: database.meta.place.clone(),
                 more: answer.more,
                 spaces: answer.spaces,
             }),
@@ -214,7 +215,7 @@ impl Engine {
     }
 
     /// Begins anew at the server's word; one that says so again and again is not to be followed.
-    fn restart(&mut self, epoch: Option<String>) {
+    pub(super) fn restart(&mut self, epoch: Option<String>) {
         if self.may_begin_anew() {
             self.pull_from_scratch(epoch);
         }
@@ -245,6 +246,7 @@ impl Engine {
         let restored = epoch.is_some();
         if let Some(epoch) = epoch {
             change.meta.epoch = epoch;
+            change.meta.place = None;
         }
         change.meta.cursor = None;
         change.meta.generation = change.meta.generation.saturating_add(1);
@@ -555,16 +557,18 @@ fn is_news(database: &Database, change: &Remote) -> bool {
 }
 
 /// What follows the address of a pull.
-fn query(limit: u32, client: &str, cursor: Option<&str>) -> String {
+fn query(limit: u32, client: &str, cursor: Option<&str>, place: Option<&str>) -> String {
     let mut query = "protocol=".to_owned();
     query.push_str(&PROTOCOL.to_string());
     query.push_str("&limit=");
     query.push_str(&limit.to_string());
     query.push_str("&client=");
     query.push_str(client);
-    if let Some(cursor) = cursor {
-        query.push_str("&cursor=");
-        push_escaped(&mut query, cursor);
+    for (name, text) in [("&cursor=", cursor), ("&place=", place)] {
+        if let Some(text) = text {
+            query.push_str(name);
+            push_escaped(&mut query, text);
+        }
     }
     query
 }

@@ -102,8 +102,9 @@ impl Engine {
                 self.server_answered();
                 let ops = self.database.as_ref().and_then(|it| it.staged.get(&batch));
                 let ops = ops.and_then(|batch| batch.ops.get(..count as usize));
+                let place = answer.place.clone();
                 let fates = fates(ops.unwrap_or_default(), answer);
-                self.begin_settle(batch, fates);
+                self.begin_settle(batch, fates, place);
             }
             Action::RefreshToken if !refreshed => self.push(batch, count, TokenReason::Expired),
             Action::RefreshToken => {
@@ -135,7 +136,11 @@ impl Engine {
                 self.fail_run(&reason, Failure::Hard { after_ms });
             }
             Action::NewClient => self.renew_client(),
-            Action::Take(_) | Action::NotOffered | Action::Restart { .. } => {}
+            Action::Restart { epoch } => {
+                self.server_answered();
+                self.restart(epoch);
+            }
+            Action::Take(_) | Action::NotOffered => {}
             Action::Reload => {
                 self.storage_failed(&StorageError::Other {
                     name: "NoBatch".to_owned(),
@@ -166,14 +171,14 @@ impl Engine {
             message: reason.message,
             remote: None,
         };
-        self.begin_settle(batch, vec![fate]);
+        self.begin_settle(batch, vec![fate], None);
     }
 
-    fn begin_settle(&mut self, batch: u64, fates: Vec<Fate>) {
+    fn begin_settle(&mut self, batch: u64, fates: Vec<Fate>, place: Option<String>) {
         let Some(database) = &self.database else {
             return;
         };
-        let settling = Settling::new(database, batch, fates);
+        let settling = Settling::new(database, batch, fates, place);
         if let Some(run) = &mut self.run {
             run.held += settling.held() as u64;
             run.put_off |= settling.put_off_ms().is_some();
@@ -239,11 +244,17 @@ fn address(database: &Database, batch: u64, count: u32) -> Option<(String, Strin
     name.push_str(&ops.get(last)?.op);
     let mut envelope = "{\"protocol\":".to_owned();
     envelope.push_str(&PROTOCOL.to_string());
-    for (field, text) in [
-        ("client", &owner.client),
-        ("subject", &owner.user),
-        ("batch", &name),
-    ] {
+    // Who has pulled all since the last push knows the server by the cursor.
+    let place = database.meta.place.as_ref();
+    let place = place.or(database.meta.cursor.as_ref());
+    let fields = [
+        ("client", Some(&owner.client)),
+        ("subject", Some(&owner.user)),
+        ("batch", Some(&name)),
+        ("place", place),
+    ];
+    for (field, text) in fields {
+        let Some(text) = text else { continue };
         envelope.push_str(",\"");
         envelope.push_str(field);
         envelope.push_str("\":");

@@ -242,7 +242,9 @@ impl Engine {
             Ground::Stage => return self.begin_stage(),
             Ground::Push => return self.push_before_page(),
         }
-        let pull_only = self.run.as_ref().is_some_and(|run| run.pull_only);
+        // What is staged is made on versions that a restored server may have given to other changes.
+        let pull_only =
+            self.compares_restored() || self.run.as_ref().is_some_and(|run| run.pull_only);
         if !pull_only && self.push_next() {
             return;
         }
@@ -262,6 +264,12 @@ impl Engine {
         } else if !self.pull_next() && !self.sweep_next() && !self.recount() {
             self.finish();
         }
+    }
+
+    /// Whether not all of a server that was restored from an older copy was compared yet.
+    fn compares_restored(&self) -> bool {
+        let sweep = self.database.as_ref().and_then(|it| it.meta.sweep.as_ref());
+        sweep.is_some_and(|sweep| sweep.restored && !sweep.ready)
     }
 
     /// Begins to read the log for the counts, where hints have come since it was read: one that came

@@ -191,6 +191,7 @@ impl Engine {
         if before.is_some() {
             // Where the last pull ended says nothing to another user: all of theirs is compared.
             change.meta.cursor = None;
+            change.meta.place = None;
             change.meta.sweep = None;
             change.meta.generation = change.meta.generation.saturating_add(1);
         }

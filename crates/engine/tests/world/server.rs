@@ -89,6 +89,10 @@ pub struct Server {
     pub expired: bool,
     /// Nor does a new one.
     pub locked_out: bool,
+    /// For each time that it was restored, up to which version what it gave before still holds.
+    restored: Vec<u64>,
+    /// It gives no changes for now.
+    pub pulls_fail: bool,
     clock: u64,
     /// What tokens grant.
     spaces: BTreeMap<String, Access>,
@@ -97,6 +101,39 @@ pub struct Server {
 }
 
 impl Server {
+    /// How it is, to be restored later.
+    pub fn copy(&self) -> (Records, u64) {
+        (self.records.clone(), self.clock)
+    }
+
+    /// What it has done since the copy is lost, and nobody knows.
+    pub fn restore(&mut self, (records, clock): (Records, u64)) {
+        self.records = records;
+        self.clock = clock;
+        self.restored.push(clock);
+        self.verdicts.clear();
+    }
+
+    fn place(&self) -> String {
+        format!("{}.{}", self.restored.len(), self.clock)
+    }
+
+    /// Refuses a place that it cannot have given, and takes a new epoch. A cursor is always one.
+    fn misplaced(&mut self, place: Option<&str>) -> Option<RequestOutcome> {
+        let (before, version) = place?.split_once('.')?;
+        let before: usize = before.parse().expect("a place");
+        let kept = self.restored.iter().skip(before).min();
+        if *kept? >= version.parse().expect("a place") {
+            return None;
+        }
+        self.epoch = format!("e{}", self.restored.len());
+        let body = format!(
+            r#"{{"code":"epoch-changed","message":"restored","epoch":"{}"}}"#,
+            self.epoch
+        );
+        Some(answer(410, None, body))
+    }
+
     /// From now on tokens grant this and nothing else.
     pub fn grant(&mut self, spaces: &[(&str, Access)]) {
         let named = |(name, access): &(&str, Access)| ((*name).to_owned(), *access);
@@ -159,6 +196,14 @@ impl Server {
         token: TokenReason,
     ) -> (RequestOutcome, Vec<String>) {
         if let Some(outcome) = self.refuses(token) {
+            return (outcome, Vec::new());
+        }
+        if self.pulls_fail {
+            return (answer(503, None, String::new()), Vec::new());
+        }
+        let mut parts = query.split('&');
+        let place = parts.find_map(|part| part.strip_prefix("place="));
+        if let Some(outcome) = self.misplaced(place) {
             return (outcome, Vec::new());
         }
         if self.push_only {
@@ -253,6 +298,9 @@ impl Server {
         }
         let request: PushRequest = serde_json::from_str(body).expect("a push");
         assert_eq!(request.subject, subject);
+        if let Some(outcome) = self.misplaced(request.place.as_deref()) {
+            return outcome;
+        }
         let too_many = self.ops_max.is_some_and(|max| request.ops.len() > max);
         if too_many || self.bytes_max.is_some_and(|max| body.len() > max) {
             return refuse(413, "too-large");
@@ -276,7 +324,7 @@ impl Server {
             protocol: PROTOCOL,
             batch: request.batch,
             epoch: self.epoch(),
-            place: None,
+            place: Some(self.place()),
             verdicts: if fault == Fault::NoVerdicts {
                 Vec::new()
             } else {
