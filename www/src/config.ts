@@ -194,15 +194,11 @@ function checkTable(table: string, options: TableOptions): void {
   if (staleFields !== undefined && !['keep-remote', 'as-written'].includes(staleFields)) {
     throw invalid(name('staleFields'), 'keep-remote or as-written')
   }
-  if (space !== undefined && !isShared(space)) {
-    throw invalid(name('space'), 'a name of 1 to 256 bytes that does not start with ~')
+  // A lone surrogate would be another name on its way.
+  const isName = typeof space === 'string' && !/^$|^~|\p{Surrogate}/u.test(space)
+  if (space !== undefined && !(isName && new Blob([space]).size <= 256)) {
+    throw invalid(name('space'), '1 to 256 bytes without ~ in front')
   }
-}
-
-/** Whether a shared space may have this name. A lone surrogate would be another one on its way. */
-function isShared(space: unknown): boolean {
-  if (typeof space !== 'string' || /^$|^~|\p{Surrogate}/u.test(space)) return false
-  return new TextEncoder().encode(space).length <= 256
 }
 
 function checkNumber(name: string, value: unknown): void {

@@ -1,5 +1,6 @@
 //! The database: reading it at the start, transactions, and what to do when storage fails.
 
+use crate::classify::Reason;
 use crate::database::{Change, Database, Signed};
 use crate::interface::{Effect, Loaded, LogLevel, StorageError, Table, Task};
 use crate::meta::{FORMAT, Meta, ScanMark};
@@ -89,13 +90,11 @@ impl Engine {
 
     /// A table's records never go to another space than the one they came from or went to before.
     fn refuse_space(&mut self, table: &str) {
-        let parts = ["this database has table ", table, " in another space"];
-        let message = parts.concat();
+        let message = ["another space is configured for table ", table].concat();
         self.log(LogLevel::Error, message.clone());
-        self.last_error = Some(LastError {
+        self.note_error(&Reason {
             code: "space-changed".to_owned(),
             message,
-            at: self.now.wall_ms,
         });
         self.life = Life::Unusable;
     }
