@@ -1,5 +1,5 @@
 // Measures Tidesync beside its baselines in Chromium.
-//   npm run bench [-- --json] [-- --rounds=9]
+//   npm run bench [-- --json] [-- --rounds=9] [-- --only=pull]   (writes, push, pull, waits, opening, memory, traffic)
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
