@@ -158,6 +158,14 @@ pub(crate) struct Counts {
 }
 
 impl Meta {
+    /// The next pull begins from scratch, and what it does not bring is looked at: sent again where
+    /// the server was restored, else removed.
+    pub(crate) fn begin_anew(&mut self, restored: bool) {
+        self.cursor = None;
+        self.generation = self.generation.saturating_add(1);
+        self.sweep = Some(Sweep::new(restored));
+    }
+
     /// The record of a database that has none yet.
     pub(crate) fn new(rng: &mut Rng) -> Self {
         Self {

@@ -589,6 +589,28 @@ fn a_removal_that_a_restored_server_has_lost_is_sent_again() {
 }
 
 #[test]
+fn a_table_that_the_app_adds_later_gets_what_others_have_written_before() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"n":1}"#);
+    world
+        .server
+        .change("alice", "tags", "st", Some(r#"{"n":1}"#));
+    world.run(70_000);
+    let upgraded = Disk::new(&["tags"]).tables.remove("tags");
+    world
+        .disk
+        .tables
+        .insert("tags".to_owned(), upgraded.expect("a table"));
+    world.start();
+    world.run(70_000);
+    assert_eq!(
+        world.disk.values("tags"),
+        [("st".to_owned(), r#"{"n":1}"#.to_owned())]
+    );
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"n":1}"#));
+}
+
+#[test]
 fn a_device_that_was_away_for_too_long_removes_what_was_removed() {
     let mut world = World::started(&["files"]);
     for key in ["a", "b", "c"] {

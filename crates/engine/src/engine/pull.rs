@@ -10,7 +10,6 @@ use crate::index::Waiting;
 use crate::interface::{
     Effect, LogLevel, PageId, Prepared, RecordName, RequestOutcome, StorageError, TokenReason,
 };
-use crate::meta::Sweep;
 use crate::remote::{PullAnswer, Remote};
 use crate::settle::Settling;
 use crate::staged::Batch;
@@ -248,9 +247,7 @@ impl Engine {
             change.meta.epoch = epoch;
             change.meta.place = None;
         }
-        change.meta.cursor = None;
-        change.meta.generation = change.meta.generation.saturating_add(1);
-        change.meta.sweep = Some(Sweep::new(restored));
+        change.meta.begin_anew(restored);
         self.commit(change);
     }
 
@@ -279,9 +276,7 @@ impl Engine {
             }
             change.dropped.push(batch.number);
         }
-        change.meta.cursor = None;
-        change.meta.generation = change.meta.generation.saturating_add(1);
-        change.meta.sweep = Some(Sweep::new(false));
+        change.meta.begin_anew(false);
         self.commit(change);
         if let Some(run) = &mut self.run {
             run.drained = false;

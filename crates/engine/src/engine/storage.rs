@@ -296,14 +296,22 @@ fn upgraded(mut meta: Meta, version: u32) -> Meta {
     meta
 }
 
-/// Adds tables that are new. Only what the first owner finds is uploaded without having changed. Refused
-/// is a table that is configured for another space than it was synced in: before the first owner none was.
+/// Adds tables that are new: what the server has of them was passed over by the pulls before, so all of
+/// it is asked for again. Only what the first owner finds is uploaded without having changed. Refused is
+/// a table that is configured for another space than it was synced in: before the first owner none was.
 fn with_tables<'a>(
     mut meta: Meta,
     tables: &'a [Table],
     config: &Config,
 ) -> Result<Meta, &'a Table> {
     let ignore = config.initial == Initial::Ignore;
+    let grows = tables
+        .iter()
+        .any(|table| !meta.tables.contains_key(&table.name));
+    if grows && meta.cursor.is_some() {
+        let restored = meta.sweep.as_ref().is_some_and(|sweep| sweep.restored);
+        meta.begin_anew(restored);
+    }
     for table in tables {
         let space = config.shared_space(&table.name).unwrap_or_default();
         let is_new = meta.owner.is_none() || !meta.tables.contains_key(&table.name);
