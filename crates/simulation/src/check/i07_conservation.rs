@@ -109,7 +109,8 @@ pub(super) fn says_nothing(
     change: &Capture,
     scene: Scene<'_>,
 ) -> bool {
-    if change.value.is_none() && !change.existed {
+    let removed = || scene.truth.captures[device].is_removed(name, change.seq);
+    if change.value.is_none() && (!change.existed || removed()) {
         return true;
     }
     let user = &scene.world.devices[device].user;

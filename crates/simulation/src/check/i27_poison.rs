@@ -47,7 +47,7 @@ impl Check for Poison {
             // Held: the search is over. A failure of storage makes the engine begin anew.
             Fact::Stored {
                 tab, before, after, ..
-            } if after.held.len() != before.held.len() => {
+            } if after.held.keys().any(|op| !before.held.contains_key(op)) => {
                 self.streaks.remove(tab);
             }
             Fact::Turned {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tidesync_engine::interface::{RequestOutcome, RowUser, Write};
-use tidesync_protocol::wire::{Op, PushResponse, Verdict};
+use tidesync_protocol::wire::{Op, OpKind, PushResponse, Verdict};
 
 use super::server::Part;
 use crate::disk::{Change, Disk, Logged, Table, Value};
@@ -35,6 +35,8 @@ pub(crate) struct StagedOp {
     pub(crate) name: Name,
     /// The last change that it stands for; 0 for what was there before anything was captured.
     pub(crate) seq: u64,
+    /// The last change by which the record is gone, where it removes it; 0 for none.
+    removal: u64,
     /// It was made of what capture logged, and of nothing that the engine has added.
     pub(crate) exact: bool,
     pub(crate) op: Rc<Op>,
@@ -75,6 +77,8 @@ pub(crate) struct Captures {
     given_up: BTreeMap<Name, u64>,
     /// The last change of each record that the server has.
     done: BTreeMap<Name, u64>,
+    /// The last change of each record by which it is gone on the server too.
+    removed: BTreeMap<Name, u64>,
     /// The parts of values on which the server has decided.
     judged: BTreeMap<Name, BTreeSet<Part>>,
     /// What the device was told of each operation, other than that it must wait.
@@ -225,6 +229,11 @@ impl Captures {
         let name = (table, lid);
         let taken = self.taken.get(&name).copied().unwrap_or(0);
         let seq = consumed.get(&name).copied().unwrap_or(taken);
+        // A value that was logged by key is looked for when it is staged: where the record is gone, its
+        // removal is sent, which the log says only later.
+        let is_gone = op.kind == OpKind::Delete && after.record(table, &name.1).is_none();
+        let removal = self.latest(&name).filter(|_| is_gone);
+        let removal = removal.map_or(0, |latest| latest.seq);
         let gone = before.table(table).log.keys();
         let gone = gone.filter(|row| !after.table(table).log.contains_key(row));
         let mut added = gone.filter(|row| self.added.contains(&(table, **row)));
@@ -241,6 +250,7 @@ impl Captures {
         let staged = StagedOp {
             name,
             seq,
+            removal,
             exact,
             op: Rc::new(op),
         };
@@ -282,9 +292,18 @@ impl Captures {
             };
             let done = self.done.entry(staged.name.clone()).or_insert(0);
             *done = (*done).max(staged.seq);
+            let removed = self.removed.entry(staged.name.clone()).or_insert(0);
+            *removed = (*removed).max(staged.removal);
             let judged = self.judged.entry(staged.name.clone()).or_default();
             judged.extend(staged.parts());
         }
+    }
+
+    /// Whether the server was told that a record is gone, as it is since this change.
+    pub(crate) fn is_removed(&self, name: &Name, seq: u64) -> bool {
+        self.removed
+            .get(name)
+            .is_some_and(|removed| *removed >= seq)
     }
 
     /// Whether the server has decided on a part of a record's value: it took it, or another won.
