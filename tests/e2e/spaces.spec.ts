@@ -66,7 +66,7 @@ test('two users of a space see each other’s changes at once, and a third nothi
 }) => {
   const ann = await user(world, 'ann', { [TEAM]: 'rw' }, {})
   const bob = await user(world, 'bob', { [TEAM]: 'rw' }, {})
-  const eve = await user(world, 'eve', { other: 'rw' }, {})
+  const eve = await user(world, 'eve', { other: 'rw' })
   await put(ann.app, 'notes', 'a', 'of the team')
   await put(ann.app, 'loose', 'p', 'of ann alone')
   await bob.app.evaluate((m) => m.untilRecord('notes', 'a', { id: 'a', text: 'of the team' }))
