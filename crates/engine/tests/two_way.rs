@@ -10,45 +10,10 @@ use tidesync_engine::{
 };
 use world::World;
 use world::disk::{Disk, Row};
+use world::files::{configured, here, remote, resolving, there};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-fn configured(table: TableConfig) -> World {
-    let config = Config {
-        tables: vec![("files".to_owned(), table)],
-        ..Config::default()
-    };
-    let mut world = World::with(config, Disk::new(&["files"]));
-    world.start();
-    world.run(70_000);
-    world
-}
-
-fn resolving(conflict: Strategy) -> World {
-    configured(TableConfig {
-        conflict,
-        ..TableConfig::default()
-    })
-}
-
-fn here(world: &World, rid: &str) -> Option<String> {
-    let values = world.disk.values("files");
-    let found = values.into_iter().find(|(name, _)| name == rid);
-    found.map(|(_, value)| value)
-}
-
-fn there(world: &World, rid: &str) -> Option<String> {
-    let values = world.server.values("alice", "files");
-    let found = values.into_iter().find(|(name, _)| name == rid);
-    found.map(|(_, value)| value)
-}
-
-/// Another device's change, of which the stream tells.
-fn remote(world: &mut World, rid: &str, value: Option<&str>) {
-    world.server.change("alice", "files", rid, value);
-    world.poke();
-}
 
 #[test]
 fn another_devices_changes_arrive_as_soon_as_the_stream_tells() {

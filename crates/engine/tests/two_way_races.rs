@@ -8,42 +8,11 @@ use tidesync_engine::interface::{
 use tidesync_engine::{Config, StaleFields, Strategy, TableConfig};
 use world::World;
 use world::disk::{Disk, Row};
+use world::files::{configured, here, remote, resolving, there};
 use world::server::Fault;
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-fn resolving(conflict: Strategy) -> World {
-    let table = TableConfig {
-        conflict,
-        ..TableConfig::default()
-    };
-    let config = Config {
-        tables: vec![("files".to_owned(), table)],
-        ..Config::default()
-    };
-    let mut world = World::with(config, Disk::new(&["files"]));
-    world.start();
-    world.run(70_000);
-    world
-}
-
-fn here(world: &World, rid: &str) -> Option<String> {
-    let values = world.disk.values("files");
-    let found = values.into_iter().find(|(name, _)| name == rid);
-    found.map(|(_, value)| value)
-}
-
-fn there(world: &World, rid: &str) -> Option<String> {
-    let values = world.server.values("alice", "files");
-    let found = values.into_iter().find(|(name, _)| name == rid);
-    found.map(|(_, value)| value)
-}
-
-fn remote(world: &mut World, rid: &str, value: Option<&str>) {
-    world.server.change("alice", "files", rid, value);
-    world.poke();
-}
 
 #[test]
 fn setting_a_field_back_after_a_merge_is_a_change() {
@@ -1037,13 +1006,7 @@ fn also_where_stale_fields_count_as_written() {
         stale_fields: StaleFields::AsWritten,
         ..TableConfig::default()
     };
-    let config = Config {
-        tables: vec![("files".to_owned(), table)],
-        ..Config::default()
-    };
-    let mut world = World::with(config, Disk::new(&["files"]));
-    world.start();
-    world.run(70_000);
+    let mut world = configured(table);
     world.put("files", "a", r#"{"x":1}"#);
     world.run(10_000);
     world

@@ -2,45 +2,13 @@
 
 mod world;
 
+use tidesync_engine::Strategy;
 use tidesync_engine::interface::{Call, Choice, Chosen, Input};
-use tidesync_engine::{Config, Strategy, TableConfig};
 use world::World;
-use world::disk::Disk;
+use world::files::{here, remote, resolving, there};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-fn resolving(conflict: Strategy) -> World {
-    let table = TableConfig {
-        conflict,
-        ..TableConfig::default()
-    };
-    let config = Config {
-        tables: vec![("files".to_owned(), table)],
-        ..Config::default()
-    };
-    let mut world = World::with(config, Disk::new(&["files"]));
-    world.start();
-    world.run(70_000);
-    world
-}
-
-fn here(world: &World, rid: &str) -> Option<String> {
-    let values = world.disk.values("files");
-    let found = values.into_iter().find(|(name, _)| name == rid);
-    found.map(|(_, value)| value)
-}
-
-fn there(world: &World, rid: &str) -> Option<String> {
-    let values = world.server.values("alice", "files");
-    let found = values.into_iter().find(|(name, _)| name == rid);
-    found.map(|(_, value)| value)
-}
-
-fn remote(world: &mut World, rid: &str, value: Option<&str>) {
-    world.server.change("alice", "files", rid, value);
-    world.poke();
-}
 
 #[test]
 fn a_record_that_the_apps_database_refuses_holds_up_no_other() {

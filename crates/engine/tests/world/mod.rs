@@ -9,6 +9,7 @@
 #![allow(unreachable_pub, reason = "shared by test files, a crate each")]
 
 pub mod disk;
+pub mod files;
 pub mod server;
 
 use std::collections::BTreeMap;
