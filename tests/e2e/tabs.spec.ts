@@ -1,5 +1,5 @@
 import type { BrowserContext, Page } from '@playwright/test'
-import { expect, test } from '../support/e2e'
+import { type App, expect, test } from '../support/e2e'
 
 const USER = 'ann'
 
@@ -20,6 +20,17 @@ async function freeze(context: BrowserContext, page: Page): Promise<() => Promis
     await running
   }
 }
+
+/** Has everything done that is to be done: a tab that is frozen in a transaction holds up all others. */
+async function rest(app: App): Promise<void> {
+  await app.evaluate(async (m) => {
+    await m.forceSync()
+    await m.until({ phase: 'idle' })
+  })
+}
+
+/** Without pokes nothing begins by itself after a sync. */
+const STILL = { live: false }
 
 test('two tabs: both are captured, one leads, and the other takes over when it is closed', async ({
   world,
@@ -104,9 +115,10 @@ test('eight tabs: one stream, one push at a time, and each hears of every change
 })
 
 test('a frozen leader is replaced, and one that thaws can take over again', async ({ world }) => {
-  const first = await world.open(USER)
+  const first = await world.open(USER, STILL)
   await first.app.evaluate((m) => m.until({ isLeader: true, isInitialized: true }))
-  const second = await world.open(USER)
+  const second = await world.open(USER, STILL)
+  await rest(first.app)
   const thaw = await freeze(world.context, first.page)
 
   await second.app.evaluate((m) => m.putNote('while frozen'))
@@ -118,6 +130,7 @@ test('a frozen leader is replaced, and one that thaws can take over again', asyn
   await first.app.evaluate((m) => m.putNote('thawed'))
   await world.stored(({ records }) => records.length === 2)
 
+  await rest(second.app)
   const thawSecond = await freeze(world.context, second.page)
   await first.app.evaluate((m) => m.putNote('the other way round'))
   await first.app.evaluate((m) => m.until({ isLeader: true }))
@@ -131,10 +144,11 @@ test('a frozen leader is replaced, and one that thaws can take over again', asyn
 test('a frozen leader is replaced by a tab that is looked at, which never says that its changes are synced', async ({
   world,
 }) => {
-  const first = await world.open(USER)
+  const first = await world.open(USER, STILL)
   await first.app.evaluate((m) => m.putNote('synced'))
   await first.app.evaluate((m) => m.until({ pending: 0, isInitialized: true }))
-  const second = await world.open(USER)
+  const second = await world.open(USER, STILL)
+  await rest(first.app)
   const thaw = await freeze(world.context, first.page)
 
   await second.app.evaluate((m) => m.show())
@@ -142,6 +156,7 @@ test('a frozen leader is replaced by a tab that is looked at, which never says t
   await thaw()
   await first.app.evaluate((m) => m.until({ isLeader: false, isInitialized: true }))
 
+  await rest(second.app)
   const thawSecond = await freeze(world.context, second.page)
   const status = await first.app.evaluate(async (m) => {
     await m.putNote('waits')
