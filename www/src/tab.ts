@@ -132,6 +132,13 @@ export class Tab {
     return this.#leader?.recordStates([name])[0]
   }
 
+  /** Brings what this tab's app still waits for to a new leader. */
+  #callAgain(): void {
+    for (const [id, request] of this.#state.calls.waiting) {
+      this.call(id, request)
+    }
+  }
+
   #listenToPage(): (() => void)[] {
     const isVisible = () => document.visibilityState === 'visible'
     return [
@@ -159,7 +166,7 @@ export class Tab {
   }
 
   #lead(): void {
-    const { id, options, wasm, status, calls, records } = this.#state
+    const { id, options, wasm, status, records } = this.#state
     this.#leaderAnswered()
     this.#leader?.stop()
     const leader = new Leader(
@@ -190,9 +197,7 @@ export class Tab {
     this.#desk.watched(id, records.names, records.captures)
     status.update({ isLeader: true })
     this.#tabs.send({ type: 'leading' })
-    for (const [call, request] of calls.waiting) {
-      this.call(call, request)
-    }
+    this.#callAgain()
     void leader.run()
   }
 
@@ -391,9 +396,7 @@ export class Tab {
       case 'leading':
         this.#leaderAnswered()
         this.#introduce()
-        for (const [call, request] of calls.waiting) {
-          this.call(call, request)
-        }
+        this.#callAgain()
         break
       case 'status':
         status.update({
