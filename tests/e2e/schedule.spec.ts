@@ -9,16 +9,13 @@ import { type App, expect, test, type World } from '../support/e2e'
 const USER = 'ann'
 const STEP_MS = 200
 
-/** A page whose time stands still. */
-async function openInVirtualTime(
-  world: World,
-  options: { live?: boolean } = {},
-): Promise<{ page: Page; app: App }> {
+/** A page whose time stands still. It hears no pokes, whose pulls are syncs at times of their own. */
+async function openInVirtualTime(world: World): Promise<{ page: Page; app: App }> {
   const page = await world.context.newPage()
   const start = Date.now()
   await page.clock.install({ time: start })
   await page.clock.pauseAt(start + 1_000)
-  const { app } = await world.open(USER, { timing: {}, ...options }, page)
+  const { app } = await world.open(USER, { timing: {}, live: false }, page)
   return { page, app }
 }
 
@@ -87,7 +84,7 @@ test('an edit each second for a minute is not starved', async ({ world }) => {
 
 test('changes of skipped tables start no sync and travel with the next one', async ({ world }) => {
   // What a stream tells is a reason to sync, and comes when the network brings it.
-  const { page, app } = await openInVirtualTime(world, { live: false })
+  const { page, app } = await openInVirtualTime(world)
   // The sync that follows the start is over.
   await jump(page, app, 10_000)
   await app.evaluate((m) => m.write({ do: 'put', store: 'checkpoints', value: { id: 'c' } }))
@@ -154,7 +151,7 @@ test('five failures pause auto-sync; one probe after 5 min, and everything is ca
 test('a manual sync is never refused: it gets past buffer, throttle and an open breaker', async ({
   world,
 }) => {
-  const { page, app } = await openInVirtualTime(world, { live: false })
+  const { page, app } = await openInVirtualTime(world)
   await world.proxy.refuse()
   await app.evaluate((m) => m.putNote('one'))
   await pass(page, app, 2_000)
