@@ -2,7 +2,9 @@
 
 mod world;
 
+use tidesync_engine::interface::RowUser;
 use world::World;
+use world::disk::Row;
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -89,5 +91,27 @@ fn a_download_larger_than_memory_holds_reads_little_of_what_it_wrote() {
     world.put("files", "k3", &value(4, 60));
     world.run(100_000);
     assert_eq!(world.sent.len(), 1);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn verdicts_that_wait_for_records_to_be_taken_over_keep_what_they_need_in_memory() {
+    let mut world = downloaded(2_500, 60);
+    for at in (0..2_000).step_by(10).chain([7]) {
+        world.put("files", &format!("k{at}"), &value(at + 1, 60));
+    }
+    // Another device has changed one of them, so that the verdicts bring that record.
+    let other = r#"{"f0":0,"other":1}"#;
+    world.server.change("alice", "files", "sk7", Some(other));
+    while world.sent.is_empty() {
+        world.step().expect("a push");
+    }
+    // The app writes it again before the record is taken over, and one that can be staged at once.
+    for key in ["k2400", "k7"] {
+        let user = RowUser::User("alice".to_owned());
+        let late = Row::default().put(key, &value(9, 60));
+        world.disk.write("files", user, world.now.wall_ms, late);
+    }
+    world.run(100_000);
     world.assert_synced("alice");
 }

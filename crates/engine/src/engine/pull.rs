@@ -206,6 +206,12 @@ impl Engine {
         meta.is_some_and(|meta| !meta.epoch.is_empty())
     }
 
+    /// Whether verdicts wait for the records that came with them: the pages that they need stay.
+    pub(super) fn settles(&self) -> bool {
+        let page = self.run.as_ref().and_then(|run| run.page.as_ref());
+        page.is_some_and(|page| page.settling.is_some())
+    }
+
     /// There is nothing more to pull in this sync.
     fn end_pull(&mut self) {
         if let Some(run) = &mut self.run {

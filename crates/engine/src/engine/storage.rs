@@ -142,9 +142,13 @@ impl Engine {
         let takes_over = change.takes_over;
         let decided = change.decided.take();
         change.apply(database);
-        database.trim_pages();
         if takes_over {
             self.taken_over();
+        }
+        if !self.settles()
+            && let Some(database) = &mut self.database
+        {
+            database.trim_pages();
         }
         if let Some(call) = decided.and_then(|decision| decision.call) {
             self.resolve(call, true);
