@@ -371,7 +371,10 @@ impl Taker<'_, '_> {
             None => None,
             Some(Ok(fields)) => Some(fields),
             // What is no value is not taken over; the record stays as it is.
-            Some(Err(_)) => return false,
+            Some(Err(_)) => {
+                self.note_seen(table, lid);
+                return false;
+            }
         };
         let before = Before {
             page,
@@ -428,6 +431,20 @@ impl Taker<'_, '_> {
         let replaced = replaced.as_deref();
         self.advance(remote, lid, (known.as_ref(), replaced), theirs.as_ref());
         true
+    }
+
+    /// A record that came is not one that a pull from scratch did not bring. A server that was
+    /// restored lacks what is here all the same.
+    fn note_seen(&mut self, table: &str, lid: &str) {
+        let database = self.database;
+        if self.is_restored() {
+            return;
+        }
+        let page = database.page_id(table, lid);
+        let page = self.change.page_mut(database, page, lid);
+        if let Some(entry) = page.get_mut(lid) {
+            entry.generation = database.meta.generation;
+        }
     }
 
     /// Whether this compares with a server that was restored from an older copy.

@@ -40,6 +40,63 @@ fn a_record_that_the_apps_database_refuses_holds_up_no_other() {
     world.assert_synced("alice");
 }
 
+#[test]
+fn what_cannot_be_taken_over_in_a_pull_from_scratch_is_not_removed() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.disk.refused.push("sa".to_owned());
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":2}"#));
+    world.server.oldest_cursor = u64::MAX;
+    world.poke();
+    world.run(1_000);
+    world.server.oldest_cursor = 0;
+    world.run(100_000);
+    // The server has it: only what it did not bring is gone.
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":1}"#));
+    world.disk.refused.clear();
+    remote(&mut world, "sa", Some(r#"{"x":3}"#));
+    world.run(1_000);
+    world.assert_synced("alice");
+}
+
+#[test]
+fn a_value_that_cannot_be_read_in_a_pull_from_scratch_removes_nothing() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"["~from-the-future",1]"#));
+    world.server.oldest_cursor = u64::MAX;
+    world.poke();
+    world.run(1_000);
+    world.server.oldest_cursor = 0;
+    world.run(100_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":1}"#));
+}
+
+#[test]
+fn a_unique_value_that_moved_from_one_record_to_another_is_taken_over() {
+    let mut world = World::started(&["files"]);
+    world.disk.unique = Some("name");
+    world.put("files", "b", r#"{"name":"one"}"#);
+    world.run(10_000);
+    // Another device gives the value free, gives it to another record, and changes the first again.
+    for (rid, value) in [
+        ("sb", r#"{"name":"two"}"#),
+        ("sa", r#"{"name":"one"}"#),
+        ("sb", r#"{"name":"two","x":1}"#),
+    ] {
+        world.server.change("alice", "files", rid, Some(value));
+    }
+    world.poke();
+    world.run(1_000);
+    world.assert_synced("alice");
+}
+
 /// A conflict whose decision the app's database refuses, while another record waits.
 fn conflict_that_is_refused(conflict: Strategy) -> World {
     let mut world = resolving(conflict);

@@ -37,6 +37,8 @@ pub(super) struct Page {
     settling: Option<Settling>,
     /// One by one: the app's database does not take one of them.
     apart: bool,
+    /// How many it has refused once; they stand at the end, since what comes before may let them in.
+    refused: usize,
     /// How many of them are being taken over.
     taking: usize,
     /// What the app has written of them was staged, as far as it could be.
@@ -65,6 +67,7 @@ impl Page {
             mark: None,
             settling: Some(settling),
             apart: false,
+            refused: 0,
             taking: 0,
             checked: true,
         }
@@ -189,6 +192,7 @@ impl Engine {
             }),
             settling: None,
             apart: false,
+            refused: 0,
             taking: 0,
             checked: false,
         });
@@ -479,8 +483,9 @@ impl Engine {
     }
 
     /// The app's database did not take a record, by a rule of its own (a unique index, say), or this
-    /// browser cannot make its value. What was decided so is refused; of what is taken over, the
-    /// others go one by one, and that one is left out and told of. False where the failure is another.
+    /// browser cannot make its value. What was decided so is refused; of what is taken over, all go
+    /// one by one, and what is refused once more behind the others is left out and told of. False
+    /// where the failure is another.
     pub(super) fn take_apart(&mut self, step: &mut Step, error: &StorageError) -> bool {
         let (Some(rule), Step::Commit(change)) = (rule_of(error), step) else {
             return false;
@@ -499,14 +504,26 @@ impl Engine {
         if page.settling.is_some() {
             // The verdicts stand by themselves; the next pull brings the records.
             page.changes.clear();
-        } else if page.apart || page.changes.len() == 1 {
-            let left_out = page.changes.remove(0);
-            let parts = ["Record left out (table ", &left_out.table, "): ", rule];
-            self.log(LogLevel::Error, parts.concat());
-        } else if page.changes.is_empty() {
-            return false;
-        } else {
+            return true;
+        }
+        if !page.apart && page.changes.len() > 1 {
             page.apart = true;
+            return true;
+        }
+        let all_refused = page.refused >= page.changes.len();
+        let Some(change) = page.changes.first_mut() else {
+            return false;
+        };
+        if all_refused {
+            // No value: its record stays as it is, and counts as one that came.
+            change.value = Some(String::new());
+            change.place = None;
+            let parts = ["Record left out (table ", &change.table, "): ", rule];
+            let message = parts.concat();
+            self.log(LogLevel::Error, message);
+        } else {
+            page.changes.rotate_left(1);
+            page.refused += 1;
         }
         true
     }

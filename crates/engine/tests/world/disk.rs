@@ -120,6 +120,8 @@ pub struct Disk {
     pub history: Vec<String>,
     /// Records that the app's database does not take.
     pub refused: Vec<String>,
+    /// The field that has a unique index in every table.
+    pub unique: Option<&'static str>,
     /// The values of the last pull's changes.
     pub pulled: Vec<String>,
     /// How many of the next pages of a scan come back empty without being the end.
@@ -516,8 +518,42 @@ impl Disk {
             Write::PutRecord { lid, .. } => self.refused.contains(lid),
             _ => false,
         };
-        writes.iter().any(refused).then(|| StorageError::Other {
+        let broken = writes.iter().any(refused) || self.is_doubled(writes);
+        broken.then(|| StorageError::Other {
             name: "ConstraintError".to_owned(),
+        })
+    }
+
+    /// Whether a record gets a unique value while another has it.
+    fn is_doubled(&self, writes: &[Write]) -> bool {
+        let Some(field) = self.unique else {
+            return false;
+        };
+        let of = |text: &str| {
+            let value: serde_json::Value = serde_json::from_str(text).expect("JSON");
+            value.get(field).map(ToString::to_string)
+        };
+        let mut after = self.tables.clone();
+        writes.iter().any(|write| match write {
+            Write::PutRecord { table, lid, value } => {
+                let text = match value {
+                    RecordValue::Text { text } => text.clone(),
+                    RecordValue::Pulled { index } => self.pulled[*index as usize].clone(),
+                };
+                let store = after.get_mut(table).expect("a table");
+                store
+                    .records
+                    .insert(key(lid), (lid.clone(), Some(text.clone())));
+                let value = of(&text);
+                let texts = store.records.values().filter_map(|(_, it)| it.as_deref());
+                value.is_some() && texts.filter(|it| of(it) == value).count() > 1
+            }
+            Write::DeleteRecord { table, lid } => {
+                let store = after.get_mut(table).expect("a table");
+                store.records.remove(&key(lid));
+                false
+            }
+            _ => false,
         })
     }
 
