@@ -71,7 +71,7 @@ impl Session {
         input: &str,
         bytes: &[u8],
     ) -> Result<String, JsError> {
-        let input = read_input(input, bytes).map_err(|_| JsError::new("not an input"))?;
+        let input = read_input(input, bytes).ok_or_else(|| JsError::new("not an input"))?;
         let now = Now {
             monotonic_ms: whole(monotonic_ms),
             wall_ms: whole(wall_ms),
@@ -99,7 +99,7 @@ impl Session {
     /// When `names` is not of its form, which is a defect of the caller.
     #[wasm_bindgen(js_name = recordStates)]
     pub fn record_states(&self, names: &str) -> Result<String, JsError> {
-        let names = read_names(names).map_err(|_| JsError::new("not names of records"))?;
+        let names = read_names(names).ok_or_else(|| JsError::new("not names of records"))?;
         let mut states = String::new();
         for (at, (table, lid)) in names.iter().enumerate() {
             if at > 0 {

@@ -26,14 +26,9 @@ fn assert_reads(input: &Input) {
     let mut json = serde_json::to_value(input).expect("an input");
     let mut bytes = Vec::new();
     take_out(&mut json, &mut bytes);
-    // serde_json sorts members; the shell writes the type first.
-    let kind = json["type"].clone();
-    json.as_object_mut().expect("an object").remove("type");
-    let members = json.to_string();
-    let comma = if members.len() > 2 { "," } else { "" };
-    let text = format!("{{\"type\":{kind}{comma}{}", &members[1..]);
+    let text = json.to_string();
     let read = read_input(&text, &bytes);
-    assert_eq!(read.as_ref(), Ok(input), "{text}");
+    assert_eq!(read.as_ref(), Some(input), "{text}");
 }
 
 /// Writes what serde writes.
@@ -117,21 +112,21 @@ fn refuses_what_is_no_input() {
         r#"{"type":"prepared","task":1,"outcome":{"Ok":{"bytes":[0,9],"values":[],"pages":[]}}}"#,
         r#"{"type":"prepared","task":1,"outcome":{"Ok":{"bytes":[9,0],"values":[],"pages":[]}}}"#,
     ] {
-        assert!(read_input(text, b"12345678").is_err(), "{text}");
+        assert!(read_input(text, b"12345678").is_none(), "{text}");
     }
 }
 
 #[test]
 fn reads_names_of_records() {
-    assert_eq!(read_names("[]"), Ok(Vec::new()));
+    assert_eq!(read_names("[]"), Some(Vec::new()));
     let names = vec![(name(), "n1".to_owned()), ("b".to_owned(), String::new())];
     let texts: Vec<&str> = names
         .iter()
         .flat_map(|(table, lid)| [&**table, lid])
         .collect();
-    assert_eq!(read_names(&Value::from(texts).to_string()), Ok(names));
+    assert_eq!(read_names(&Value::from(texts).to_string()), Some(names));
     for text in ["", "{}", r#"["a"]"#, r#"["a",1]"#, r#"["a","b"]]"#] {
-        assert!(read_names(text).is_err(), "{text}");
+        assert!(read_names(text).is_none(), "{text}");
     }
 }
 

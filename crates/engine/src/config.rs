@@ -1,8 +1,7 @@
 //! What an app can configure of the engine. The defaults are those of the documentation.
 
 use serde::{Deserialize, Serialize};
-use tidesync_protocol::json::{Found, JsonReader};
-use tidesync_protocol::value::ValueError;
+use tidesync_protocol::json::{Json, read};
 use tidesync_protocol::wire::OWN_SPACE;
 
 /// The engine's configuration. In JSON with names in camelCase; what is left out has its default.
@@ -105,28 +104,20 @@ impl Strategy {
     /// How it is called in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::LastWriteWins => "last-write-wins",
-            Self::Merge => "merge",
-            Self::ClientPriority => "client-priority",
-            Self::ServerPriority => "server-priority",
-            Self::Custom => "custom",
-            Self::Manual => "manual",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        let all = [
-            Self::LastWriteWins,
-            Self::Merge,
-            Self::ClientPriority,
-            Self::ServerPriority,
-            Self::Custom,
-            Self::Manual,
-        ];
-        all.into_iter().find(|strategy| strategy.name() == name)
+        let known = STRATEGIES.iter().find(|(_, strategy)| *strategy == self);
+        known.map_or("", |(name, _)| name)
     }
 }
+
+/// The strategies, and how they are called.
+const STRATEGIES: [(&str, Strategy); 6] = [
+    ("last-write-wins", Strategy::LastWriteWins),
+    ("merge", Strategy::Merge),
+    ("client-priority", Strategy::ClientPriority),
+    ("server-priority", Strategy::ServerPriority),
+    ("custom", Strategy::Custom),
+    ("manual", Strategy::Manual),
+];
 
 /// What becomes of records that were there before the database was attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,22 +195,19 @@ impl Config {
     /// [`ConfigError`] where a member is unknown or of another type.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
         let mut config = Self::default();
-        let mut member = String::new();
-        let mut read = || {
-            let mut json = JsonReader::new(text);
-            json.object(&mut |name, json| {
-                name.clone_into(&mut member);
-                config.read_member(name, json)
-            })?;
-            json.end()
-        };
-        match read() {
-            Ok(()) => Ok(config),
-            Err(_) => Err(ConfigError { member }),
-        }
+        let mut wrong = String::new();
+        let done = read(text, usize::MAX, |json| {
+            for (name, value) in json.members() {
+                config.read_member(name, value);
+                if value.is_refused() {
+                    return name.clone_into(&mut wrong);
+                }
+            }
+        });
+        done.map(|()| config).ok_or(ConfigError { member: wrong })
     }
 
-    fn read_member(&mut self, name: &str, json: &mut JsonReader<'_>) -> Found<()> {
+    fn read_member(&mut self, name: &str, json: Json<'_>) {
         match name {
             "bufferMs" => wide(json, &mut self.buffer_ms),
             "throttleMs" => wide(json, &mut self.throttle_ms),
@@ -235,94 +223,62 @@ impl Config {
             "batchBytesMax" => narrow(json, &mut self.batch_bytes_max),
             "opBytesMax" => narrow(json, &mut self.op_bytes_max),
             "chunkBytesMax" => narrow(json, &mut self.chunk_bytes_max),
-            "skipTables" => {
-                self.skip_tables.clear();
-                json.array(&mut |json| {
-                    self.skip_tables.extend(json.text()?);
-                    Ok(())
-                })
-            }
+            "skipTables" => self.skip_tables = json.elements().map(Json::text).collect(),
             "initial" => {
-                self.initial = match json.text()?.as_deref() {
-                    Some("upload") => Initial::Upload,
-                    Some("ignore") => Initial::Ignore,
-                    _ => return Err(WRONG),
-                };
-                Ok(())
+                let known = [("upload", Initial::Upload), ("ignore", Initial::Ignore)];
+                self.initial = json.one_of(&known);
             }
-            "adoptAnonymous" => {
-                self.adopt_anonymous = json.flag()?;
-                Ok(())
-            }
+            "adoptAnonymous" => self.adopt_anonymous = json.flag(),
             "tables" => {
-                self.tables.clear();
-                json.object(&mut |name, json| {
-                    self.tables
-                        .push((name.to_owned(), TableConfig::read(json)?));
-                    Ok(())
-                })
+                let tables = json.members();
+                let table = |(name, json): (&str, _)| (name.to_owned(), TableConfig::of(json));
+                self.tables = tables.map(table).collect();
             }
-            "live" => {
-                self.live = json.flag()?;
-                Ok(())
-            }
+            "live" => self.live = json.flag(),
             "pullLimit" => narrow(json, &mut self.pull_limit),
             "seed" => {
-                let mut places = self.seed.iter_mut();
-                json.array(&mut |json| {
-                    let byte = json.whole()?.and_then(|byte| u8::try_from(byte).ok());
-                    *places.next().ok_or(WRONG)? = byte.ok_or(WRONG)?;
-                    Ok(())
-                })
+                let bytes: Vec<u8> = json.elements().map(byte).collect();
+                self.seed = bytes.try_into().unwrap_or_else(|_| json.refuse([0; 32]));
             }
-            _ => Err(WRONG),
+            _ => json.refuse(()),
         }
     }
 }
 
 impl TableConfig {
-    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
+    fn of(json: Json<'_>) -> Self {
         let mut table = Self::default();
-        json.object(&mut |name, json| {
+        for (name, json) in json.members() {
             match name {
-                "conflict" => {
-                    let strategy = json.text()?;
-                    table.conflict = strategy.as_deref().and_then(Strategy::named).ok_or(WRONG)?;
+                "conflict" => table.conflict = json.one_of(&STRATEGIES),
+                "references" => {
+                    let to = |(field, to): (&str, Json<'_>)| (field.to_owned(), to.text());
+                    table.references = json.members().map(to).collect();
                 }
-                "references" => json.object(&mut |field, json| {
-                    let to = json.text()?.ok_or(WRONG)?;
-                    table.references.push((field.to_owned(), to));
-                    Ok(())
-                })?,
                 "staleFields" => {
-                    table.stale_fields = match json.text()?.as_deref() {
-                        Some("keep-remote") => StaleFields::KeepRemote,
-                        Some("as-written") => StaleFields::AsWritten,
-                        _ => return Err(WRONG),
-                    };
+                    table.stale_fields = json.one_of(&[
+                        ("keep-remote", StaleFields::KeepRemote),
+                        ("as-written", StaleFields::AsWritten),
+                    ]);
                 }
-                "space" => table.space = json.text()?,
-                _ => return Err(WRONG),
+                "space" => table.space = json.optional(Json::text),
+                _ => json.refuse(()),
             }
-            Ok(())
-        })?;
-        Ok(table)
+        }
+        table
     }
 }
 
-/// Any error: the configuration's own names the member.
-const WRONG: ValueError = ValueError::NotJson { at: 0 };
-
-fn wide(json: &mut JsonReader<'_>, to: &mut u64) -> Found<()> {
-    *to = json.whole()?.unwrap_or(*to);
-    Ok(())
+fn wide(json: Json<'_>, to: &mut u64) {
+    *to = json.optional(Json::whole).unwrap_or(*to);
 }
 
-fn narrow(json: &mut JsonReader<'_>, to: &mut u32) -> Found<()> {
-    if let Some(number) = json.whole()? {
-        *to = u32::try_from(number).map_err(|_| WRONG)?;
-    }
-    Ok(())
+fn narrow(json: Json<'_>, to: &mut u32) {
+    *to = json.optional(Json::small).unwrap_or(*to);
+}
+
+fn byte(json: Json<'_>) -> u8 {
+    u8::try_from(json.small()).unwrap_or_else(|_| json.refuse(0))
 }
 
 /// Names and what is said of them, as an object of JSON.

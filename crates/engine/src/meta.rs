@@ -1,6 +1,6 @@
 //! What the engine keeps of itself in the database, as JSON: small, and written with every step.
 
-use tidesync_protocol::json::{Found, JsonReader, ObjectWriter, push_text};
+use tidesync_protocol::json::{Json, ObjectWriter, push_text, read};
 use tidesync_protocol::wire::OWN_SPACE;
 
 use crate::rng::Rng;
@@ -76,13 +76,10 @@ impl Sweep {
         if space == OWN_SPACE {
             return true;
         }
-        let mut covers = false;
-        let read = JsonReader::new(&self.spaces).object(&mut |name, json| {
-            let access = json.text()?;
-            covers |= name == space && (!self.restored || access.as_deref() == Some("rw"));
-            Ok(())
-        });
-        read.is_ok() && covers
+        let access = read(&self.spaces, 1, |json| json.get(space).optional(Json::text));
+        access
+            .flatten()
+            .is_some_and(|access| !self.restored || access == "rw")
     }
 
     fn to_json(&self) -> String {
@@ -97,20 +94,14 @@ impl Sweep {
         json.finish()
     }
 
-    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
-        let mut sweep = Self::new(false);
-        json.object(&mut |name, json| {
-            match name {
-                "restored" => sweep.restored = json.flag()?,
-                "ready" => sweep.ready = json.flag()?,
-                "table" => sweep.table = json.text()?.unwrap_or_default(),
-                "bucket" => sweep.bucket = small(json)?,
-                "spaces" => sweep.spaces = json.raw()?.to_owned(),
-                _ => json.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(sweep)
+    fn of(json: Json<'_>) -> Self {
+        Self {
+            restored: json.get("restored").flag(),
+            ready: json.get("ready").flag(),
+            table: json.get("table").text(),
+            bucket: json.get("bucket").small(),
+            spaces: json.member("spaces").map(Json::raw).unwrap_or_default(),
+        }
     }
 }
 
@@ -213,59 +204,36 @@ impl Meta {
 
     /// The format of any version's record; none where the text is not one.
     pub(crate) fn format_of(text: &str) -> Option<u32> {
-        let mut format = None;
-        let mut json = JsonReader::new(text);
-        let read = json.object(&mut |name, json| {
-            if name == "format" {
-                format = json.whole()?.map(clamped);
-                return Ok(());
-            }
-            json.skip()
-        });
-        read.ok()?;
-        json.end().ok()?;
-        format
+        read(text, 1, |json| json.get("format").optional(Json::small))?
     }
 
     /// The record that was stored; none where it is damaged.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let meta = Self::members(text).ok()?;
+        let meta = read(text, usize::MAX, Self::of)?;
         from_hex(&meta.key)?;
         Some(meta)
     }
 
-    fn members(text: &str) -> Found<Self> {
-        let mut meta = Self::default();
-        let mut json = JsonReader::new(text);
-        json.object(&mut |name, json| {
-            match name {
-                "format" => meta.format = small(json)?,
-                "version" => meta.version = small(json)?,
-                "key" => meta.key = json.text()?.unwrap_or_default(),
-                "owners" => json.array(&mut |json| {
-                    meta.owners.push(Owner::read(json)?);
-                    Ok(())
-                })?,
-                "owner" => meta.owner = json.whole()?.map(clamped),
-                "clock" => meta.clock = json.text()?.unwrap_or_default(),
-                "enabled" => meta.enabled = json.flag()?,
-                "lastSync" => meta.last_sync = json.whole()?.unwrap_or_default(),
-                "epoch" => meta.epoch = json.text()?.unwrap_or_default(),
-                "cursor" => meta.cursor = json.text()?,
-                "place" => meta.place = json.text()?,
-                "generation" => meta.generation = small(json)?,
-                "sweep" if json.is_object() => meta.sweep = Some(Sweep::read(json)?),
-                "tables" => json.object(&mut |name, json| {
-                    meta.tables.insert(name.to_owned(), TableMeta::read(json)?);
-                    Ok(())
-                })?,
-                "counts" => meta.counts = Counts::read(json)?,
-                _ => json.skip()?,
-            }
-            Ok(())
-        })?;
-        json.end()?;
-        Ok(meta)
+    fn of(json: Json<'_>) -> Self {
+        let tables = json.get("tables").members();
+        let table = |(name, table): (&str, Json<'_>)| (name.to_owned(), TableMeta::of(table));
+        Self {
+            format: json.get("format").small(),
+            version: json.get("version").small(),
+            key: json.get("key").text(),
+            owners: json.get("owners").elements().map(Owner::of).collect(),
+            owner: json.get("owner").optional(Json::small),
+            clock: json.get("clock").text(),
+            enabled: json.get("enabled").flag(),
+            last_sync: json.get("lastSync").whole(),
+            epoch: json.get("epoch").text(),
+            cursor: json.get("cursor").optional(Json::text),
+            place: json.get("place").optional(Json::text),
+            generation: json.get("generation").small(),
+            sweep: json.get("sweep").optional(Sweep::of),
+            tables: tables.map(table).collect(),
+            counts: Counts::of(json.get("counts")),
+        }
     }
 
     /// The user whose database this is.
@@ -311,17 +279,11 @@ impl Owner {
             .finish()
     }
 
-    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
-        let mut owner = Self::default();
-        json.object(&mut |name, json| {
-            match name {
-                "user" => owner.user = json.text()?.unwrap_or_default(),
-                "client" => owner.client = json.text()?.unwrap_or_default(),
-                _ => json.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(owner)
+    fn of(json: Json<'_>) -> Self {
+        Self {
+            user: json.get("user").text(),
+            client: json.get("client").text(),
+        }
     }
 }
 
@@ -343,34 +305,27 @@ impl TableMeta {
         json.finish()
     }
 
-    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
-        let mut table = Self::default();
-        json.object(&mut |name, json| {
-            match name {
-                "buckets" => table.buckets = small(json)?,
-                "bytes" => table.bytes = json.whole()?.unwrap_or_default(),
-                "scan" => table.scan = ScanMark::read(json)?,
-                "space" => table.space = json.text()?.unwrap_or_default(),
-                _ => json.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(table)
+    fn of(json: Json<'_>) -> Self {
+        let space = json.get("space").optional(Json::text);
+        Self {
+            buckets: json.get("buckets").small(),
+            bytes: json.get("bytes").whole(),
+            scan: ScanMark::of(json.get("scan")),
+            space: space.unwrap_or_default(),
+        }
     }
 }
 
 impl ScanMark {
-    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
-        if !json.is_object() {
-            let done = json.text()?.as_deref() == Some("done");
-            return Ok(if done { Self::Done } else { Self::New });
+    fn of(json: Json<'_>) -> Self {
+        if json.is_object() {
+            return Self::After(json.get("after").text());
         }
-        let mut after = String::new();
-        json.object(&mut |_, json| {
-            after = json.text()?.unwrap_or_default();
-            Ok(())
-        })?;
-        Ok(Self::After(after))
+        if json.text() == "done" {
+            Self::Done
+        } else {
+            Self::New
+        }
     }
 }
 
@@ -383,27 +338,13 @@ impl Counts {
             .finish()
     }
 
-    fn read(json: &mut JsonReader<'_>) -> Found<Self> {
-        let mut counts = Self::default();
-        json.object(&mut |name, json| {
-            let count = json.whole()?.unwrap_or_default();
-            match name {
-                "pending" => counts.pending = count,
-                "buffered" => counts.buffered = count,
-                _ => counts.waiting = count,
-            }
-            Ok(())
-        })?;
-        Ok(counts)
+    fn of(json: Json<'_>) -> Self {
+        Self {
+            pending: json.get("pending").whole(),
+            buffered: json.get("buffered").whole(),
+            waiting: json.get("waiting").whole(),
+        }
     }
-}
-
-fn small(json: &mut JsonReader<'_>) -> Found<u32> {
-    Ok(json.whole()?.map(clamped).unwrap_or_default())
-}
-
-fn clamped(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn to_hex(bytes: &[u8]) -> String {

@@ -1,7 +1,7 @@
 //! Fields that hold a generated key of another table's record (DESIGN section 6). A generated key
 //! means something on one device only: on the wire the parent's id takes its place.
 
-use tidesync_protocol::json::{JsonReader, push_text};
+use tidesync_protocol::json::{push_text, read};
 use tidesync_protocol::key::is_random_rid;
 
 use crate::config::Config;
@@ -105,7 +105,7 @@ fn local(text: &str) -> Option<String> {
 }
 
 fn id(text: &str) -> Option<String> {
-    let id = JsonReader::new(text).text().ok()??;
+    let id = read(text, 0, |json| json.text())?;
     is_random_rid(&id).then_some(id)
 }
 
@@ -118,25 +118,25 @@ fn rewrite(
     value: &str,
     replace: &mut dyn FnMut(&str, &str) -> Option<String>,
 ) -> Option<String> {
-    let mut json = JsonReader::new(value);
-    if !json.is_object() || !has_any(config, database, table) {
+    if !has_any(config, database, table) {
         return None;
     }
     let mut text = "{".to_owned();
     let mut changed = false;
-    let read = json.object(&mut |name, json| {
-        let value = json.raw()?;
-        let parent = declared(config, database, table).find(|(field, _)| field == name);
-        let new = parent.and_then(|(_, parent)| replace(parent, value));
-        changed |= new.is_some();
-        if text.len() > 1 {
-            text.push(',');
-        }
-        push_text(&mut text, name);
-        text.push(':');
-        text.push_str(new.as_deref().unwrap_or(value));
-        Ok(())
+    let members = read(value, 1, |json| {
+        json.members().for_each(|(name, value)| {
+            let value = &value.raw();
+            let parent = declared(config, database, table).find(|(field, _)| field == name);
+            let new = parent.and_then(|(_, parent)| replace(parent, value));
+            changed |= new.is_some();
+            if text.len() > 1 {
+                text.push(',');
+            }
+            push_text(&mut text, name);
+            text.push(':');
+            text.push_str(new.as_deref().unwrap_or(value));
+        })
     });
     text.push('}');
-    (read.is_ok() && changed).then_some(text)
+    members.filter(|()| changed).map(|()| text)
 }

@@ -1,7 +1,6 @@
 //! Records as the server has them: changes of a pull, and what stands against an operation.
 
-use tidesync_protocol::json::{Found, JsonReader};
-use tidesync_protocol::value::ValueError;
+use tidesync_protocol::json::{Json, read};
 
 /// A record as the server has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,45 +20,24 @@ pub(crate) struct Remote {
 impl Remote {
     /// None where the text is not a record.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let mut json = JsonReader::new(text);
-        let record = Self::next(&mut json).ok()?;
-        json.end().ok()?;
-        record
+        read(text, 1, Self::of)?
     }
 
-    /// Reads the next record; none where it is incomplete.
-    pub(crate) fn next(json: &mut JsonReader<'_>) -> Found<Option<Self>> {
-        let text = json.raw()?;
-        let mut space = None;
-        let (mut table, mut rid, mut version) = (None, None, None);
-        let (mut deleted, mut value) = (false, None);
-        let mut members = JsonReader::new(text);
-        members.object(&mut |name, json| {
-            match name {
-                "space" => space = json.text()?,
-                "table" => table = json.text()?,
-                "rid" => rid = json.text()?,
-                "version" => version = json.whole()?,
-                "deleted" => deleted = json.flag()?,
-                "value" => value = Some(json.raw()?.to_owned()),
-                _ => json.skip()?,
-            }
-            Ok(())
-        })?;
-        let (Some(table), Some(rid), Some(version)) = (table, rid, version) else {
-            return Ok(None);
+    /// None where it is incomplete.
+    pub(crate) fn of(json: Json<'_>) -> Option<Self> {
+        let deleted = json.get("deleted").optional(Json::flag);
+        let record = Self {
+            space: json.get("space").optional(Json::text).unwrap_or_default(),
+            table: json.get("table").optional(Json::text)?,
+            rid: json.get("rid").optional(Json::text)?,
+            version: json.get("version").optional(Json::whole)?,
+            value: json.member("value").map(Json::raw),
+            place: None,
+            json: json.raw(),
         };
         // A record is either removed or has a value.
-        let complete = deleted != value.is_some() && version > 0;
-        Ok(complete.then(|| Self {
-            space: space.unwrap_or_default(),
-            table,
-            rid,
-            version,
-            value,
-            place: None,
-            json: text.to_owned(),
-        }))
+        let complete = deleted.unwrap_or_default() != record.value.is_some();
+        (complete && record.version > 0).then_some(record)
     }
 }
 
@@ -79,33 +57,36 @@ pub(crate) struct PullAnswer {
 impl PullAnswer {
     /// None where the body is not an answer of this protocol to a pull.
     pub(crate) fn read(body: &str, protocol: u32) -> Option<Self> {
-        let mut answer = Self::default();
-        let (mut spoken, mut complete) = (None, true);
-        let mut json = JsonReader::new(body);
-        let read = json.object(&mut |name, json| {
-            match name {
-                "protocol" => spoken = json.whole()?,
-                "epoch" => answer.epoch = json.text()?.unwrap_or_default(),
-                "cursor" => answer.cursor = json.text()?.unwrap_or_default(),
-                "more" => answer.more = json.flag()?,
-                "spaces" => answer.spaces = json.raw()?.to_owned(),
-                "remaining" => answer.remaining = json.whole()?.unwrap_or_default(),
-                "changes" => json.array(&mut |json| {
-                    let place = u32::try_from(answer.changes.len()).ok();
-                    match Remote::next(json)? {
-                        Some(change) => answer.changes.push(Remote { place, ..change }),
-                        None => complete = false,
-                    }
-                    Ok(())
-                })?,
-                _ => json.skip()?,
-            }
-            Ok::<(), ValueError>(())
-        });
-        read.ok()?;
-        json.end().ok()?;
+        let (answer, spoken) = read(body, 3, |json| {
+            (Self::of(json), json.get("protocol").whole())
+        })?;
+        let answer = answer?;
         let said = !answer.epoch.is_empty() && !answer.cursor.is_empty();
-        (complete && said && spoken == Some(u64::from(protocol))).then_some(answer)
+        (said && spoken == u64::from(protocol)).then_some(answer)
+    }
+
+    /// None where a change is incomplete.
+    fn of(json: Json<'_>) -> Option<Self> {
+        let changes = json.member("changes").map(Json::elements);
+        let changes = changes.into_iter().flatten().zip(0..);
+        let changes = changes.map(|(change, place)| {
+            let change = Remote::of(change)?;
+            Some(Remote {
+                place: Some(place),
+                ..change
+            })
+        });
+        Some(Self {
+            changes: changes.collect::<Option<_>>()?,
+            epoch: json.get("epoch").optional(Json::text).unwrap_or_default(),
+            cursor: json.get("cursor").optional(Json::text).unwrap_or_default(),
+            more: json.get("more").optional(Json::flag).unwrap_or_default(),
+            remaining: json
+                .get("remaining")
+                .optional(Json::whole)
+                .unwrap_or_default(),
+            spaces: json.member("spaces").map(Json::raw).unwrap_or_default(),
+        })
     }
 }
 

@@ -118,9 +118,7 @@ impl FieldHasher {
             if fields.len() == FIELDS_MAX {
                 return Ok(None);
             }
-            scanner.peek();
-            let name = scanner.name()?;
-            scanner.expect(b':')?;
+            let name = scanner.member_name()?;
             scanner.peek();
             let start = scanner.at();
             scanner.value(1)?;

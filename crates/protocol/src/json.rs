@@ -1,141 +1,193 @@
 //! JSON that is no value of an app: answers, the configuration, the status. Written without a
 //! library, since a page downloads this code.
 
+use std::borrow::Cow;
+use std::cell::Cell;
+
 use crate::scan::Scanner;
 use crate::value::ValueError;
 
-/// Where a text is not what was asked for.
-pub type Found<T> = Result<T, ValueError>;
-
-/// Reads a text from its start to its end, in the order in which things stand there. What nobody
-/// asks for is passed over by [`JsonReader::skip`], whatever it is.
-pub struct JsonReader<'a> {
-    scanner: Scanner<'a>,
+/// A value as it stands in the text, and what it is made of: names are empty in an array.
+struct Part<'a> {
+    text: &'a str,
+    parts: Vec<(Cow<'a, str>, Self)>,
 }
 
-impl<'a> JsonReader<'a> {
-    /// Begins to read.
+/// What is not there is read as this.
+static NULL: Part<'static> = Part {
+    text: "null",
+    parts: Vec::new(),
+};
+
+impl<'a> Part<'a> {
+    fn of(text: &'a str, depth: usize) -> Result<Self, ValueError> {
+        let mut scanner = Scanner::of_text(text, Vec::new());
+        let part = Self::next(&mut scanner, depth)?;
+        scanner.finish()?;
+        Ok(part)
+    }
+
+    fn next(scanner: &mut Scanner<'a>, depth: usize) -> Result<Self, ValueError> {
+        let (first, mut parts) = (scanner.peek(), Vec::new());
+        let start = scanner.at();
+        match first {
+            Some(open @ (b'{' | b'[')) if depth > 0 => {
+                // Both closing brackets stand two places behind their opening ones.
+                let close = open + 2;
+                let mut more = !scanner.open(open, close)?;
+                while more {
+                    let name = if open == b'{' {
+                        scanner.member_name()?
+                    } else {
+                        Cow::default()
+                    };
+                    parts.push((name, Self::next(scanner, depth - 1)?));
+                    more = scanner.more(close)?;
+                }
+            }
+            _ => scanner.skip_value()?,
+        }
+        let text = scanner.read_since(start);
+        Ok(Self { text, parts })
+    }
+}
+
+/// Reads a text, whose arrays and objects are taken apart `depth` deep: what is deeper is there for
+/// [`Json::raw`]. None where it is no JSON, or `what` met something that it did not ask for.
+///
+/// Of what nobody asks for nothing is checked but that strings and brackets end.
+pub fn read<T>(text: &str, depth: usize, what: impl FnOnce(Json<'_>) -> T) -> Option<T> {
+    let part = Part::of(text, depth).ok()?;
+    let wrong = Cell::new(false);
+    let found = what(Json {
+        part: &part,
+        wrong: &wrong,
+    });
+    (!wrong.get()).then_some(found)
+}
+
+/// A value that is being read. Where it is not what it is asked for, something else is given to go on
+/// with, and [`read`] gives nothing in the end.
+#[derive(Clone, Copy)]
+pub struct Json<'a> {
+    part: &'a Part<'a>,
+    wrong: &'a Cell<bool>,
+}
+
+impl<'a> Json<'a> {
+    /// The member of an object; none where it has no such.
     #[must_use]
-    pub fn new(text: &'a str) -> Self {
-        Self {
-            scanner: Scanner::of_text(text, Vec::new()),
-        }
+    pub fn member(self, name: &str) -> Option<Self> {
+        let mut parts = self.part.parts.iter().rev();
+        let (_, part) = parts.find(|(known, _)| known == name)?;
+        Some(Self { part, ..self })
     }
 
-    /// Reads an object. `member` is called with each name, and must read or skip its value.
-    ///
-    /// # Errors
-    /// Where no object comes next, and what `member` says.
-    pub fn object(&mut self, member: &mut dyn FnMut(&str, &mut Self) -> Found<()>) -> Found<()> {
-        if self.scanner.open(b'{', b'}')? {
-            return Ok(());
-        }
-        loop {
-            self.scanner.peek();
-            let name = self.scanner.name()?;
-            self.scanner.expect(b':')?;
-            member(&name, self)?;
-            if !self.scanner.more(b'}')? {
-                return Ok(());
-            }
-        }
+    /// The member of an object; `null` where it has no such.
+    #[must_use]
+    pub fn get(self, name: &str) -> Self {
+        let null = Self {
+            part: &NULL,
+            ..self
+        };
+        self.member(name).unwrap_or(null)
     }
 
-    /// Reads an array. `element` must read or skip each element.
-    ///
-    /// # Errors
-    /// Where no array comes next, and what `element` says.
-    pub fn array(&mut self, element: &mut dyn FnMut(&mut Self) -> Found<()>) -> Found<()> {
-        if self.scanner.open(b'[', b']')? {
-            return Ok(());
-        }
-        loop {
-            element(self)?;
-            if !self.scanner.more(b']')? {
-                return Ok(());
-            }
-        }
+    /// The members of an object.
+    pub fn members(self) -> impl Iterator<Item = (&'a str, Self)> {
+        self.parts("{")
     }
 
-    /// Reads a string; none for `null`.
-    ///
-    /// # Errors
-    /// Where something else comes next.
-    pub fn text(&mut self) -> Found<Option<String>> {
-        if self.null()? {
-            return Ok(None);
-        }
-        let text = self.scanner.name()?;
-        Ok(Some(text.into_owned()))
+    /// The elements of an array.
+    pub fn elements(self) -> impl Iterator<Item = Self> {
+        self.parts("[").map(|(_, element)| element)
     }
 
-    /// Reads an integer from 0 to 2⁵³; none for `null`.
-    ///
-    /// # Errors
-    /// Where something else comes next.
-    pub fn whole(&mut self) -> Found<Option<u64>> {
+    fn parts(self, bracket: &str) -> impl Iterator<Item = (&'a str, Self)> {
+        if !self.part.text.starts_with(bracket) {
+            self.wrong.set(true);
+        }
+        let parts = self.part.parts.iter();
+        parts.map(move |(name, part)| (name.as_ref(), Self { part, ..self }))
+    }
+
+    /// A string.
+    #[must_use]
+    pub fn text(self) -> String {
+        self.scanned(Scanner::name).into_owned()
+    }
+
+    /// An integer from 0 to 2⁵³.
+    #[must_use]
+    pub fn whole(self) -> u64 {
         const MAX: f64 = (1_u64 << 53) as f64;
-        if self.null()? {
-            return Ok(None);
-        }
-        let number = self.scanner.number()?;
-        self.scanner.forget();
+        let number = self.scanned(Scanner::number);
         let whole = number as u64;
         if number > MAX || whole as f64 != number {
-            return Err(self.scanner.not_json());
+            return self.refuse(0);
         }
-        Ok(Some(whole))
+        whole
     }
 
-    /// Reads `true` or `false`.
-    ///
-    /// # Errors
-    /// Where something else comes next.
-    pub fn flag(&mut self) -> Found<bool> {
-        let flag = self.scanner.peek() == Some(b't');
-        let word = if flag { "true" } else { "false" };
-        self.scanner.pass(word)?;
-        Ok(flag)
+    /// An integer of 32 bits.
+    #[must_use]
+    pub fn small(self) -> u32 {
+        u32::try_from(self.whole()).unwrap_or_else(|_| self.refuse(0))
     }
 
-    /// Whether an object comes next.
-    pub fn is_object(&mut self) -> bool {
-        self.scanner.peek() == Some(b'{')
-    }
-
-    /// Passes over the next value and gives it as it stands.
-    ///
-    /// # Errors
-    /// Where the text ends within it.
-    pub fn raw(&mut self) -> Found<&'a str> {
-        self.scanner.peek();
-        let start = self.scanner.at();
-        self.scanner.skip_value()?;
-        Ok(self.scanner.read_since(start))
-    }
-
-    fn null(&mut self) -> Found<bool> {
-        let null = self.scanner.peek() == Some(b'n');
-        if null {
-            self.scanner.pass("null")?;
+    /// `true` or `false`.
+    #[must_use]
+    pub fn flag(self) -> bool {
+        match self.part.text {
+            "true" => true,
+            "false" => false,
+            _ => self.refuse(false),
         }
-        Ok(null)
     }
 
-    /// Passes over the next value: nothing of it is checked but that strings and brackets end.
-    ///
-    /// # Errors
-    /// Where the text ends within it.
-    pub fn skip(&mut self) -> Found<()> {
-        self.scanner.skip_value()
+    /// Of texts that each stand for something, what this one stands for.
+    #[must_use]
+    pub fn one_of<T: Copy>(self, known: &[(&str, T)]) -> T {
+        let text = self.text();
+        let found = known.iter().find(|(name, _)| *name == text);
+        found.map_or_else(|| self.refuse(known[0].1), |(_, it)| *it)
     }
 
-    /// That nothing is wrong with what was read and nothing is left.
-    ///
-    /// # Errors
-    /// Where something is left.
-    pub fn end(self) -> Found<()> {
-        self.scanner.finish().map(drop)
+    /// None for `null`, else what `read` makes of it.
+    #[must_use]
+    pub fn optional<T>(self, read: fn(Self) -> T) -> Option<T> {
+        (self.part.text != "null").then(|| read(self))
+    }
+
+    /// Whether it is an object.
+    #[must_use]
+    pub fn is_object(self) -> bool {
+        self.part.text.starts_with('{')
+    }
+
+    /// The value as it stands.
+    #[must_use]
+    pub fn raw(self) -> String {
+        self.part.text.to_owned()
+    }
+
+    /// Says that this is not what was asked for, and gives `instead` to go on with.
+    pub fn refuse<T>(self, instead: T) -> T {
+        self.wrong.set(true);
+        instead
+    }
+
+    /// Whether something was refused so far.
+    #[must_use]
+    pub fn is_refused(self) -> bool {
+        self.wrong.get()
+    }
+
+    fn scanned<T: Default>(self, read: fn(&mut Scanner<'a>) -> Result<T, ValueError>) -> T {
+        let mut scanner = Scanner::of_text(self.part.text, Vec::new());
+        let found = read(&mut scanner);
+        let found = found.and_then(|found| scanner.finish().map(|_| found));
+        found.unwrap_or_else(|_| self.refuse(T::default()))
     }
 }
 

@@ -335,6 +335,14 @@ impl<'a> Scanner<'a> {
             .map_err(|_| self.not_json())
     }
 
+    /// Reads the name of an object's member, and its colon.
+    pub(crate) fn member_name(&mut self) -> Result<Cow<'a, str>, ValueError> {
+        self.peek();
+        let name = self.name()?;
+        self.expect(b':')?;
+        Ok(name)
+    }
+
     /// Reads a string after its opening quote, and writes its text.
     fn text_rest(&mut self) -> Result<(), ValueError> {
         loop {

@@ -1,30 +1,22 @@
 //! The small JSON reader and writer against a whole one.
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
-use tidesync_protocol::json::{JsonReader, ObjectWriter, push_text};
+use serde_json::{Value, json as value};
+use tidesync_protocol::json;
+use tidesync_protocol::json::{Json, ObjectWriter, push_text};
 
 /// Passes over a value that must be the whole text.
 fn skips(text: &str) -> bool {
-    let mut reader = JsonReader::new(text);
-    reader.skip().is_ok() && reader.end().is_ok()
+    json::read(text, 0, |_| ()).is_some()
 }
 
 /// Reads `{"a": text, "b": whole}` among other members.
 fn read(text: &str) -> Option<(Option<String>, Option<u64>)> {
-    let mut reader = JsonReader::new(text);
-    let (mut a, mut b) = (None, None);
-    let read = reader.object(&mut |name, value| {
-        match name {
-            "a" => a = value.text()?,
-            "b" => b = value.whole()?,
-            _ => value.skip()?,
-        }
-        Ok(())
-    });
-    read.ok()?;
-    reader.end().ok()?;
-    Some((a, b))
+    json::read(text, 1, |object| {
+        object.members().for_each(drop);
+        let (a, b) = (object.get("a"), object.get("b"));
+        (a.optional(Json::text), b.optional(Json::whole))
+    })
 }
 
 #[test]
@@ -59,12 +51,63 @@ fn refuses_what_is_not_asked_for() {
 }
 
 #[test]
+fn takes_apart_as_deep_as_it_is_told() {
+    let text = r#"{"a":[{"b":[1,"x"]},true,null], "c":"z", "a\u0062":{}}"#;
+    let names = |json: Json<'_>| json.members().map(|(name, _)| name.to_owned()).collect();
+    let read: Option<Vec<String>> = json::read(text, 1, names);
+    assert_eq!(
+        read,
+        Some(vec!["a".to_owned(), "c".to_owned(), "ab".to_owned()])
+    );
+    let lists = |json: Json<'_>| json.get("a").elements().map(Json::raw).collect();
+    let read: Option<Vec<String>> = json::read(text, 2, lists);
+    let elements = [r#"{"b":[1,"x"]}"#, "true", "null"].map(str::to_owned);
+    assert_eq!(read, Some(elements.to_vec()));
+    let first = |json: Json<'_>| json.get("a").elements().next().map(|it| it.get("b").raw());
+    assert_eq!(
+        json::read(text, 4, first),
+        Some(Some(r#"[1,"x"]"#.to_owned()))
+    );
+}
+
+#[test]
+fn refuses_values_of_another_kind() {
+    let reads = |text: &str, what: fn(Json<'_>)| json::read(text, 1, what).is_some();
+    assert!(reads("true", |json| {
+        let _ = json.flag();
+    }));
+    assert!(!reads("null", |json| {
+        let _ = json.flag();
+    }));
+    assert!(reads("4294967295", |json| {
+        let _ = json.small();
+    }));
+    assert!(!reads("4294967296", |json| {
+        let _ = json.small();
+    }));
+    assert!(reads("[]", |json| json.elements().for_each(drop)));
+    assert!(!reads("{}", |json| json.elements().for_each(drop)));
+    assert!(!reads("[]", |json| json.members().for_each(drop)));
+    assert!(reads(r#""b""#, |json| assert_eq!(
+        json.one_of(&[("a", 1), ("b", 2)]),
+        2
+    )));
+    assert!(!reads(r#""c""#, |json| {
+        let () = json.one_of(&[("a", ())]);
+    }));
+    assert!(!reads("1x", |json| {
+        let _ = json.whole();
+    }));
+    assert!(!reads("1", |json| json.refuse(())));
+}
+
+#[test]
 fn writes_members() {
     let mut object = ObjectWriter::default();
     object.text("name", "a\"b").whole("n", u64::MAX);
     let text = object.flag("on", true).json("list", "[1]").finish();
     let value: Value = serde_json::from_str(&text).expect("JSON");
-    let expected = json!({"name": "a\"b", "n": u64::MAX, "on": true, "list": [1]});
+    let expected = value!({"name": "a\"b", "n": u64::MAX, "on": true, "list": [1]});
     assert_eq!(value, expected);
     assert_eq!(ObjectWriter::default().finish(), "{}");
 }
@@ -105,7 +148,7 @@ proptest! {
 
     #[test]
     fn reads_any_text_as_json(text: String, number in 0..1_u64 << 53) {
-        let json = json!({"a": text, "b": number}).to_string();
+        let json = value!({"a": text, "b": number}).to_string();
         prop_assert_eq!(read(&json), Some((Some(text), Some(number))));
     }
 }
