@@ -39,6 +39,8 @@ export interface Engine {
   handle(monotonicMs: number, wallMs: number, input: string, bytes: Uint8Array): string
   takeBytes(): Uint8Array
   recordStates(names: string): string
+  /** Lets go of its memory; nothing is called any more. */
+  free(): void
 }
 
 /** What a shell begins with. */
@@ -91,6 +93,8 @@ export class Shell {
   readonly #pulled: PulledChanges
   readonly #inputs: Told[] = []
   #running = false
+  #stopped = false
+  /** The engine is gone: it is called no more. */
   #abandoned = false
   #timer: ReturnType<typeof setTimeout> | undefined
   /** Whose changes were last sent or asked for. */
@@ -127,6 +131,10 @@ export class Shell {
     this.#running = false
     this.#guard(() => this.#events.turned())
     if (status !== undefined) this.#guard(() => this.#events.status(status))
+    if (this.#stopped && !this.#abandoned) {
+      this.#abandoned = true
+      this.#engine.free()
+    }
   }
 
   /** Keeps the Blobs of a value that is chosen next; the engine knows them by name only. */
@@ -146,6 +154,7 @@ export class Shell {
   /** This tab no longer leads, or its database is closing: the connection is closed before it returns. */
   stop(): void {
     this.#connection.close()
+    this.#stopped = true
     this.handle({ type: 'stop' })
     this.#release()
   }
