@@ -26,7 +26,8 @@ export interface LeaderStart {
 /** What comes from the engine. */
 export interface LeaderEvents {
   status(status: Partial<SyncStatus>): void
-  resolved(call: number, ok: boolean): void
+  /** The engine has answered a call, by the name that it was given. */
+  answered(id: string, ok: boolean): void
   /** The engine has done something: what {@link Leader.recordStates} gives may have changed. */
   turned(): void
   log(level: LogLevel, message: string): void
@@ -39,7 +40,8 @@ export class Leader {
   readonly #start: LeaderStart
   readonly #events: LeaderEvents
   readonly #forgetPanics: () => void
-  readonly #calls = new Map<number, CallRequest>()
+  /** The calls of all tabs that are not answered, by the engine's numbers for them. */
+  readonly #calls = new Map<number, readonly [id: string, request: CallRequest]>()
   #shell: Shell | undefined
   #nextCall = 1
   #strikes = 0
@@ -84,12 +86,14 @@ export class Leader {
     }
   }
 
-  /** Asks for something that is answered by `resolved`, by the number that `numbered` is told first. */
-  call(request: CallRequest, numbered: (call: number) => void): void {
+  /** Asks for something that is answered by `answered`; once, however often it is brought here. */
+  call(id: string, request: CallRequest): void {
+    if ([...this.#calls.values()].some(([known]) => known === id)) {
+      return
+    }
     const call = this.#nextCall
     this.#nextCall += 1
-    this.#calls.set(call, request)
-    numbered(call)
+    this.#calls.set(call, [id, request])
     if (this.#failed) {
       this.#resolve(call, false)
     } else {
@@ -148,7 +152,7 @@ export class Leader {
       user,
       enabled: enabled ?? null,
     })
-    for (const [call, request] of this.#calls) {
+    for (const [call, [, request]] of this.#calls) {
       this.#ask(call, request)
     }
   }
@@ -166,8 +170,10 @@ export class Leader {
   }
 
   #resolve(call: number, ok: boolean): void {
-    if (this.#calls.delete(call) && !this.#stopped) {
-      this.#events.resolved(call, ok)
+    const [id] = this.#calls.get(call) ?? []
+    this.#calls.delete(call)
+    if (id !== undefined && !this.#stopped) {
+      this.#events.answered(id, ok)
     }
   }
 

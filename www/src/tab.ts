@@ -54,6 +54,7 @@ export class Tab {
   /** While this tab leads. */
   #desk: RecordDesk | undefined
   #aliveTimer: ReturnType<typeof setTimeout> | undefined
+  #stopped = false
 
   /** Begins to listen to the page, to capture and to the other tabs of `database`. */
   constructor(database: string, state: TabState) {
@@ -62,7 +63,10 @@ export class Tab {
     this.#tabs = new Tabs(database, (message) => this.#heard(message))
     this.#leadership = new Leadership(database, {
       lead: () => this.#lead(),
-      follow: () => this.#follow(),
+      follow: () => {
+        this.#follow()
+        this.#join()
+      },
     })
     this.#listeners = [
       onCommit((committed) => {
@@ -82,6 +86,7 @@ export class Tab {
 
   /** Ends all of it. The engine's connection is closed before this returns. */
   stop(): void {
+    this.#stopped = true
     for (const forget of this.#listeners) {
       forget()
     }
@@ -182,13 +187,10 @@ export class Tab {
       },
       {
         status: (change) => this.#engineStatus(change),
-        resolved: (call, ok) => this.#resolved(call, ok),
+        answered: (id, ok) => this.#answered(id, ok),
         turned: () => this.#tellRecords(),
         log: (level, message) => (options.logger ?? consoleLogger)(level, message),
-        fenced: () => {
-          this.#leadership.yield()
-          this.#introduce()
-        },
+        fenced: () => this.#leadership.yield(),
       },
     )
     this.#visibleTabs.clear()
@@ -205,7 +207,6 @@ export class Tab {
     this.#leader?.stop()
     this.#leader = undefined
     this.#desk = undefined
-    this.#state.calls.forgetNumbers()
     this.#state.status.update({ isLeader: false })
   }
 
@@ -232,6 +233,14 @@ export class Tab {
       const pending = Math.max(status.getStatus().pending, 1)
       status.update({ pending, hasPendingSync: true })
       this.#expectLeader({ type: 'captured', tab: id, captures, hints })
+    }
+  }
+
+  /** Another tab leads, as it says or as this tab finds, whichever is first. */
+  #join(): void {
+    if (!this.#stopped) {
+      this.#introduce()
+      this.#callAgain()
     }
   }
 
@@ -348,18 +357,11 @@ export class Tab {
     if (user !== null && user !== this.#state.user) {
       this.#answered(id, false)
     } else {
-      leader.call(request, (call) => this.#state.calls.numbered(call, id))
+      leader.call(id, request)
     }
   }
 
-  /** The engine has answered a call, of this tab or of another. */
-  #resolved(call: number, ok: boolean): void {
-    const id = this.#state.calls.resolved(call)
-    if (id !== undefined) {
-      this.#answered(id, ok)
-    }
-  }
-
+  /** A call is answered, of this tab or of another. */
   #answered(id: string, ok: boolean): void {
     if (!this.#state.calls.settle(id, ok)) {
       this.#tabs.send({ type: 'result', id, ok })
@@ -395,8 +397,7 @@ export class Tab {
         break
       case 'leading':
         this.#leaderAnswered()
-        this.#introduce()
-        this.#callAgain()
+        this.#join()
         break
       case 'status':
         status.update({
