@@ -22,6 +22,7 @@ import { type CallRequest, type TabMessage, Tabs } from './tabs'
 const ALIVE_WITHIN_MS = 5_000
 
 type CallMessage = Extract<TabMessage, { type: 'call' }>
+type HelloMessage = Extract<TabMessage, { type: 'hello' }>
 
 /** What outlives a {@link Tab}: it ends and begins anew with the connection to the database. */
 export interface TabState {
@@ -81,7 +82,7 @@ export class Tab {
   /** Leads as soon as no other tab does. */
   start(): void {
     this.#leadership.start()
-    this.#introduce()
+    this.#introduce(true)
   }
 
   /** Ends all of it. The engine's connection is closed before this returns. */
@@ -245,9 +246,9 @@ export class Tab {
   }
 
   /** Tells the leader who is here, for whom, and with which setting. */
-  #introduce(): void {
+  #introduce(news = false): void {
     const { id, user = null, enabled } = this.#state
-    this.#expectLeader({ type: 'hello', tab: id, visible: this.#visible, user })
+    this.#expectLeader({ type: 'hello', tab: id, visible: this.#visible, user, news })
     if (enabled !== undefined) {
       this.#tabs.send({ type: 'enabled', enabled })
     }
@@ -308,9 +309,7 @@ export class Tab {
       case 'hello':
         this.#answer()
         this.#tabSeen(message.tab, message.visible, leader)
-        if (message.user !== null) {
-          this.#signedIn(message.user, leader)
-        }
+        this.#signedIn(this.#userAfter(message), leader)
         this.#tellStatus()
         break
       case 'captured':
@@ -377,6 +376,12 @@ export class Tab {
     leader.tell({ type: 'visible', visible: this.#anyVisible() })
   }
 
+  /** Who is signed in after an introduction: a tab that thaws may be the last to know. */
+  #userAfter({ user, news }: HelloMessage): string | null {
+    const known = this.#state.user ?? null
+    return news === true ? (user ?? known) : (known ?? user)
+  }
+
   /** Another tab's last word on who is signed in. */
   #signedIn(user: string | null, leader: Leader): void {
     if (this.#state.user !== user) {
@@ -417,7 +422,7 @@ export class Tab {
         this.#state.user = message.user
         break
       case 'hello':
-        this.#state.user = message.user ?? this.#state.user
+        this.#state.user = this.#userAfter(message)
         break
       case 'captured':
       case 'watch':

@@ -31,6 +31,8 @@ export type TabMessage =
       readonly visible: boolean
       /** Who is signed in, as far as the tab knows; null says nothing. */
       readonly user: string | null
+      /** Whether that is said now: what a tab said before counts where nobody knows better. */
+      readonly news?: boolean
     }
   | { readonly type: 'alive'; readonly visible: boolean }
   | { readonly type: 'leading' }

@@ -144,6 +144,23 @@ it('says nothing to others when it stops', async () => {
   next.tab.stop()
 })
 
+it('is not told by a tab that thaws who was signed in before', async () => {
+  const other = new Other()
+  const { state } = begin()
+  claims[0]?.grant()
+  const hello = { type: 'hello', tab: 'there', visible: true, user: 'bob' } as const
+  other.send(hello)
+  await other.greeted()
+  expect(state.user).toBe('ann')
+  other.send({ ...hello, news: true })
+  await other.greeted()
+  expect(state.user).toBe('bob')
+  state.user = null
+  other.send(hello)
+  await other.greeted()
+  expect(state.user).toBe('bob')
+})
+
 it('answers a call once, however often it is asked', async () => {
   const other = new Other()
   let fail: (error: Error) => void = () => undefined
