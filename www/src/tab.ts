@@ -447,6 +447,9 @@ export class Tab {
     if (this.#leader !== undefined) {
       this.#leader.tell({ type: 'visible', visible: this.#anyVisible() })
       this.#leader.retry()
+      if (!visible) {
+        this.#answer()
+      }
     } else if (visible) {
       // It needs a leader that is awake, and is one itself rather than a hidden one.
       this.#introduce()

@@ -181,3 +181,13 @@ it('answers a call once, however often it is asked', async () => {
     { type: 'result', id: 'b', ok: false },
   ])
 })
+
+it('says that nobody looks at it while it leads', async () => {
+  const other = new Other()
+  begin()
+  claims[0]?.grant()
+  await other.greeted()
+  visibility = 'hidden'
+  page.dispatchEvent(new Event('visibilitychange'))
+  expect(await other.hears('alive')).toEqual({ type: 'alive', visible: false })
+})
