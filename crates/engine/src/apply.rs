@@ -234,7 +234,7 @@ impl Applying {
         prepared: &Prepared,
         now: Now,
     ) {
-        let mut hasher = FieldHasher::new(database.meta.hash_key());
+        let mut hasher = FieldHasher::trusting(database.meta.hash_key());
         let local = local_values(&self.wants, prepared, &mut hasher);
         let mut taker = Taker {
             database,

@@ -324,7 +324,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             database,
             change,
             makers,
-            hasher: FieldHasher::new(database.meta.hash_key()),
+            hasher: FieldHasher::trusting(database.meta.hash_key()),
             clock: HlcClock::after(last),
             owner: database.meta.owner.unwrap_or(0),
             names: Names::default(),

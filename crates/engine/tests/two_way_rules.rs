@@ -76,6 +76,11 @@ fn a_value_that_cannot_be_read_in_a_pull_from_scratch_removes_nothing() {
     world.server.oldest_cursor = 0;
     world.run(100_000);
     assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":1}"#));
+    assert!(
+        world
+            .lines()
+            .contains(&"Record left out (table files): bad-value")
+    );
 }
 
 #[test]

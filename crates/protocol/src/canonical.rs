@@ -12,6 +12,7 @@
 //! | object | `07`, count, then for each name, in the order of their UTF-8 bytes: length, UTF-8, the value |
 
 use crate::scan::Scanner;
+use crate::tag::FORMS;
 use crate::value::ValueError;
 
 pub(crate) const NULL: u8 = 1;
@@ -27,5 +28,5 @@ pub(crate) const OBJECT: u8 = 7;
 /// # Errors
 /// [`ValueError`] where `json` is no wire form.
 pub fn canonical_bytes(json: &[u8]) -> Result<Vec<u8>, ValueError> {
-    Scanner::new(json, Vec::new())?.whole()
+    Scanner::new(json, Vec::new(), FORMS)?.whole()
 }

@@ -24,8 +24,9 @@ use std::borrow::Cow;
 
 use siphasher::sip::SipHasher24;
 
-use crate::scan::Scanner;
+use crate::scan::{Forms, Scanner};
 use crate::sort;
+use crate::tag::FORMS;
 use crate::value::ValueError;
 use crate::wire::OpKind;
 
@@ -68,6 +69,7 @@ pub struct Hashes {
 #[derive(Debug, Clone)]
 pub struct FieldHasher {
     key: [u8; 16],
+    forms: Option<Forms>,
     buffer: Vec<u8>,
 }
 
@@ -76,7 +78,18 @@ impl FieldHasher {
     #[must_use]
     pub fn new(key: [u8; 16]) -> Self {
         Self {
+            forms: FORMS,
+            ..Self::trusting(key)
+        }
+    }
+
+    /// The same for values of whose tagged forms another makes sure: one that is none is hashed as the
+    /// array that it is. A page downloads what checks them once, in the decoder that makes the values.
+    #[must_use]
+    pub fn trusting(key: [u8; 16]) -> Self {
+        Self {
             key,
+            forms: None,
             buffer: Vec::new(),
         }
     }
@@ -86,14 +99,14 @@ impl FieldHasher {
     /// # Errors
     /// [`ValueError`] where it is not.
     pub fn field_hashes<'a>(&mut self, json: &'a [u8]) -> Result<Fields<'a>, ValueError> {
-        let mut scanner = Scanner::new(json, std::mem::take(&mut self.buffer))?;
+        let mut scanner = Scanner::new(json, std::mem::take(&mut self.buffer), self.forms)?;
         if scanner.peek() == Some(b'{')
             && let Some(fields) = self.each(&mut scanner)?
         {
             self.buffer = scanner.finish()?;
             return sorted(fields).map(Fields::Each);
         }
-        self.buffer = Scanner::new(json, Vec::new())?.whole()?;
+        self.buffer = Scanner::new(json, Vec::new(), self.forms)?.whole()?;
         Ok(Fields::Whole(self.hashes(&self.buffer)))
     }
 
@@ -102,7 +115,7 @@ impl FieldHasher {
     /// # Errors
     /// [`ValueError`] where it is not.
     pub fn field_digest(&mut self, json: &[u8]) -> Result<u64, ValueError> {
-        let mut scanner = Scanner::new(json, std::mem::take(&mut self.buffer))?;
+        let mut scanner = Scanner::new(json, std::mem::take(&mut self.buffer), self.forms)?;
         scanner.value(1)?;
         self.buffer = scanner.finish()?;
         Ok(digest(&self.buffer))

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use crate::canonical::{ARRAY, FALSE, NULL, NUMBER, OBJECT, STRING, TRUE};
 use crate::number;
 use crate::sort;
-use crate::tag::Tag;
 use crate::value::ValueError;
 use crate::wire::{PUSH_BYTES_MAX, VALUE_DEPTH_MAX};
 
@@ -15,9 +14,16 @@ pub(crate) struct Scanner<'a> {
     at: usize,
     out: Vec<u8>,
     members: Vec<Member>,
+    /// What checks the tagged forms; where nothing does, they are arrays like others.
+    forms: Option<Forms>,
     /// Within the form of a value with cycles: one more than the highest object that was referred to.
     pub(crate) references: Option<u32>,
 }
+
+/// Reads what follows the tag of a form, which begins at a place in the text, up to the closing
+/// bracket, and gives how many elements the form has, the tag counted. How deep the elements are
+/// comes last.
+pub(crate) type Forms = fn(&mut Scanner<'_>, &Written, usize, usize) -> Result<usize, ValueError>;
 
 /// Where in `out` a member of an object stands: its name (after its length) and its end.
 #[derive(Debug, Clone, Copy)]
@@ -35,14 +41,21 @@ pub(crate) struct Written {
 
 impl<'a> Scanner<'a> {
     /// Begins to read. `out` is cleared and used for the canonical bytes.
-    pub(crate) fn new(json: &'a [u8], out: Vec<u8>) -> Result<Self, ValueError> {
+    pub(crate) fn new(
+        json: &'a [u8],
+        out: Vec<u8>,
+        forms: Option<Forms>,
+    ) -> Result<Self, ValueError> {
         if json.len() > PUSH_BYTES_MAX {
             return Err(ValueError::TooLong);
         }
         let text = std::str::from_utf8(json).map_err(|error| ValueError::NotJson {
             at: error.valid_up_to(),
         })?;
-        Ok(Self::of_text(text, out))
+        Ok(Self {
+            forms,
+            ..Self::of_text(text, out)
+        })
     }
 
     /// The same for a text of any length.
@@ -53,6 +66,7 @@ impl<'a> Scanner<'a> {
             at: 0,
             out,
             members: Vec::new(),
+            forms: None,
             references: None,
         }
     }
@@ -440,18 +454,17 @@ impl Scanner<'_> {
         if self.open(b'[', b']')? {
             return Ok(());
         }
-        if self.peek() == Some(b'"') {
-            let at = self.at;
-            let first = self.string()?;
-            let text = self.text_of(&first);
-            if text.starts_with('~') {
-                let tag = Tag::from_text(text).ok_or(ValueError::Tag { at })?;
-                let count = self.tagged(tag, depth + 1)?;
-                self.set_length(head, count);
-                return Ok(());
+        let (forms, at) = (self.forms, self.at);
+        match forms {
+            Some(forms) if self.peek() == Some(b'"') => {
+                let first = self.string()?;
+                if self.text_of(&first).starts_with('~') {
+                    let count = forms(self, &first, at, depth + 1)?;
+                    self.set_length(head, count);
+                    return Ok(());
+                }
             }
-        } else {
-            self.value(depth + 1)?;
+            _ => self.value(depth + 1)?,
         }
         let mut count = 1;
         while self.more(b']')? {

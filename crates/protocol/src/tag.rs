@@ -3,12 +3,12 @@
 use crate::base64url;
 use crate::canonical::ARRAY;
 use crate::key::DATE_MS_MAX;
-use crate::scan::{Scanner, Written};
+use crate::scan::{Forms, Scanner, Written};
 use crate::value::ValueError;
 
 /// The first element of a tagged form.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Tag {
+enum Tag {
     Undefined,
     Number,
     BigInt,
@@ -34,7 +34,7 @@ pub(crate) enum Tag {
 }
 
 impl Tag {
-    pub(crate) fn from_text(text: &str) -> Option<Self> {
+    fn from_text(text: &str) -> Option<Self> {
         let tag = match text {
             "~undef" => Self::Undefined,
             "~num" => Self::Number,
@@ -87,10 +87,24 @@ fn has_lone_surrogate(units: &[u16]) -> bool {
     char::decode_utf16(units.iter().copied()).any(|character| character.is_err())
 }
 
+/// All tagged forms.
+pub(crate) const FORMS: Option<Forms> = Some(tagged);
+
+/// Reads what follows the tag that was read at `at`.
+fn tagged(
+    scanner: &mut Scanner<'_>,
+    tag: &Written,
+    at: usize,
+    depth: usize,
+) -> Result<usize, ValueError> {
+    let tag = Tag::from_text(scanner.text_of(tag)).ok_or(ValueError::Tag { at })?;
+    scanner.tagged(tag, depth)
+}
+
 /// Each reads what follows the tag, up to the closing bracket, and says how many elements the form
 /// has, the tag counted. `depth` is how deep the elements are.
 impl Scanner<'_> {
-    pub(crate) fn tagged(&mut self, tag: Tag, depth: usize) -> Result<usize, ValueError> {
+    fn tagged(&mut self, tag: Tag, depth: usize) -> Result<usize, ValueError> {
         match tag {
             Tag::Undefined => self.last(1),
             Tag::Number => {

@@ -42,6 +42,7 @@
 //! value without a cycle has no `~graph`: an object that occurs twice in it is written twice.
 
 use crate::scan::Scanner;
+use crate::tag::FORMS;
 use crate::wire::{PUSH_BYTES_MAX, VALUE_DEPTH_MAX, code};
 
 /// Why a text is not the wire form of a value. Offsets are bytes of the text.
@@ -103,5 +104,5 @@ impl ValueError {
 /// # Errors
 /// [`ValueError`] where it is not.
 pub fn check_value(json: &[u8]) -> Result<(), ValueError> {
-    Scanner::new(json, Vec::new())?.whole().map(drop)
+    Scanner::new(json, Vec::new(), FORMS)?.whole().map(drop)
 }

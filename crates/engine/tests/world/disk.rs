@@ -10,6 +10,7 @@ use tidesync_engine::interface::{
     StoredHeld, Table, TableRow, Text, Write,
 };
 use tidesync_protocol::key::Key;
+use tidesync_protocol::value::check_value;
 
 /// As which a value counts whose size is not known.
 const UNKNOWN_BYTES: u32 = 16 * 1024;
@@ -512,16 +513,34 @@ impl Disk {
         }
     }
 
-    /// A rule of the app's database against a record.
+    /// A rule of the app's database against a record, or a value that cannot be made.
     fn refuses(&self, writes: &[Write]) -> Option<StorageError> {
         let refused = |write: &Write| match write {
             Write::PutRecord { lid, .. } => self.refused.contains(lid),
             _ => false,
         };
-        let broken = writes.iter().any(refused) || self.is_doubled(writes);
-        broken.then(|| StorageError::Other {
-            name: "ConstraintError".to_owned(),
+        let unreadable = |write: &Write| match write {
+            Write::PutRecord { value, .. } => check_value(self.value(value).as_bytes()).is_err(),
+            _ => false,
+        };
+        let name = if writes.iter().any(unreadable) {
+            "bad-value"
+        } else if writes.iter().any(refused) || self.is_doubled(writes) {
+            "ConstraintError"
+        } else {
+            return None;
+        };
+        Some(StorageError::Other {
+            name: name.to_owned(),
         })
+    }
+
+    /// The wire form of a value that is stored for the app.
+    fn value(&self, value: &RecordValue) -> String {
+        match value {
+            RecordValue::Text { text } => text.clone(),
+            RecordValue::Pulled { index } => self.pulled[*index as usize].clone(),
+        }
     }
 
     /// Whether a record gets a unique value while another has it.
@@ -536,10 +555,7 @@ impl Disk {
         let mut after = self.tables.clone();
         writes.iter().any(|write| match write {
             Write::PutRecord { table, lid, value } => {
-                let text = match value {
-                    RecordValue::Text { text } => text.clone(),
-                    RecordValue::Pulled { index } => self.pulled[*index as usize].clone(),
-                };
+                let text = self.value(value);
                 let store = after.get_mut(table).expect("a table");
                 store
                     .records
@@ -668,10 +684,7 @@ impl Disk {
                 }
             }
             Write::PutRecord { table, lid, value } => {
-                let value = match value {
-                    RecordValue::Text { text } => text,
-                    RecordValue::Pulled { index } => self.pulled[index as usize].clone(),
-                };
+                let value = self.value(&value);
                 self.told
                     .push((table.clone(), lid.clone(), Some(value.clone())));
                 let store = self.tables.get_mut(&table).expect("a table");
