@@ -1,8 +1,6 @@
 //! Decimal text to the nearest double, ties to even, in few instructions and without tables: the
 //! standard library's is fast and a large part of what a page would download.
 
-use std::cmp::Ordering;
-
 /// Digits that can matter: beyond them only whether anything but zeros follows.
 const DIGITS_MAX: usize = 800;
 
@@ -11,6 +9,13 @@ const SIGNIFICAND_BITS: i32 = 53;
 const EXPONENT_MIN: i32 = -1074;
 const EXPONENT_BIAS: i32 = 1075;
 const EXPONENT_INFINITE: i32 = 2047;
+
+/// How many powers of two are taken at once while the number is far away: what is not less than 2^63 or
+/// less than 1 is not taken too far by it.
+const STRIDE: i32 = 10;
+
+/// Whole numbers of as many digits are less than 2^64.
+const WHOLE_DIGITS_MAX: i32 = 19;
 
 /// The double nearest to a text of JSON's number grammar; infinite where it is too large. None for
 /// every other text.
@@ -24,33 +29,25 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
 }
 
 fn magnitude(text: &[u8]) -> Option<f64> {
-    let (mut number, mut taken, mut exponent, mut seen) = (Big::default(), 0, 0_i32, 0);
+    let mut number = Decimal::default();
+    let (mut in_fraction, mut seen) = (false, false);
     let mut rest = text;
-    let mut in_fraction = false;
     while let Some((byte, after)) = rest.split_first() {
         match byte {
             b'0'..=b'9' => {
-                seen += 1;
-                if taken < DIGITS_MAX {
-                    number.multiply_add(10, u32::from(byte - b'0'));
-                    taken += usize::from(!number.is_zero());
-                    exponent -= i32::from(in_fraction);
-                } else {
-                    // A digit that is not zero makes the number more than it seems.
-                    number.set_lowest(*byte != b'0');
-                    exponent += i32::from(!in_fraction);
-                }
+                seen = true;
+                number.push(byte - b'0', in_fraction);
             }
-            b'.' if !in_fraction && seen > 0 => in_fraction = true,
-            b'e' | b'E' if seen > 0 => {
-                exponent = exponent.saturating_add(scale(after)?);
+            b'.' if !in_fraction && seen => in_fraction = true,
+            b'e' | b'E' if seen => {
+                number.point = number.point.saturating_add(scale(after)?);
                 break;
             }
             _ => return None,
         }
         rest = after;
     }
-    (seen > 0).then(|| nearest(number, taken, exponent))
+    seen.then(|| number.nearest())
 }
 
 /// The number behind `e`.
@@ -68,58 +65,6 @@ fn scale(text: &[u8]) -> Option<i32> {
     (!digits.is_empty()).then_some(if negative { -scale } else { scale })
 }
 
-/// The double nearest to `number` × 10^`exponent`, where `number` has `digits` digits.
-fn nearest(number: Big, digits: usize, exponent: i32) -> f64 {
-    let places = i32::try_from(digits).unwrap_or(i32::MAX);
-    let magnitude = exponent.saturating_add(places);
-    if number.is_zero() || magnitude < -330 {
-        return 0.0;
-    }
-    if magnitude > 310 {
-        return f64::INFINITY;
-    }
-    let (mut above, mut below) = (number, Big::one());
-    if exponent < 0 {
-        below.raise(exponent.unsigned_abs());
-    } else {
-        above.raise(exponent.unsigned_abs());
-    }
-    let mut binary = (above.bits() - below.bits() - SIGNIFICAND_BITS).max(EXPONENT_MIN);
-    loop {
-        let (quotient, up) = divide(&above, &below, binary);
-        if quotient >> SIGNIFICAND_BITS == 0 {
-            return assemble(quotient + u64::from(up), binary);
-        }
-        binary += 1;
-    }
-}
-
-/// `above` / (`below` × 2^`binary`): whole, and whether to round up.
-fn divide(above: &Big, below: &Big, binary: i32) -> (u64, bool) {
-    let (mut rest, mut by) = (above.clone(), below.clone());
-    if binary < 0 {
-        rest.shift_left(binary.unsigned_abs());
-    } else {
-        by.shift_left(binary.unsigned_abs());
-    }
-    let mut quotient = 0_u64;
-    for bit in (0..=SIGNIFICAND_BITS.unsigned_abs()).rev() {
-        let mut part = by.clone();
-        part.shift_left(bit);
-        if rest.compare(&part) != Ordering::Less {
-            rest.subtract(&part);
-            quotient |= 1 << bit;
-        }
-    }
-    rest.shift_left(1);
-    let up = match rest.compare(&by) {
-        Ordering::Less => false,
-        Ordering::Equal => quotient & 1 == 1,
-        Ordering::Greater => true,
-    };
-    (quotient, up)
-}
-
 fn assemble(significand: u64, binary: i32) -> f64 {
     let hidden = 1_u64 << (SIGNIFICAND_BITS - 1);
     if significand < hidden {
@@ -133,83 +78,110 @@ fn assemble(significand: u64, binary: i32) -> f64 {
     f64::from_bits((u64::from(exponent.unsigned_abs()) << 52) + (significand - hidden))
 }
 
-/// A whole number of any size, lowest part first, without zeros at the end.
-#[derive(Clone, Default)]
-struct Big(Vec<u32>);
-
-impl Big {
-    fn one() -> Self {
-        Self(vec![1])
-    }
-
-    fn is_zero(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn bits(&self) -> i32 {
-        let last = self.0.last().map_or(0, |part| 32 - part.leading_zeros());
-        let below = self.0.len().saturating_sub(1) * 32;
-        i32::try_from(below).unwrap_or(i32::MAX) + last.cast_signed()
-    }
-
-    fn set_lowest(&mut self, set: bool) {
-        if let Some(part) = self.0.first_mut() {
-            *part |= u32::from(set);
-        }
-    }
-
-    fn multiply_add(&mut self, by: u32, add: u32) {
-        let mut carry = u64::from(add);
-        for part in &mut self.0 {
-            let sum = u64::from(*part) * u64::from(by) + carry;
-            *part = low(sum);
-            carry = sum >> 32;
-        }
-        if carry > 0 {
-            self.0.push(low(carry));
-        }
-    }
-
-    /// Multiplies by 10^`power`.
-    fn raise(&mut self, power: u32) {
-        for _ in 0..power {
-            self.multiply_add(10, 0);
-        }
-    }
-
-    fn shift_left(&mut self, bits: u32) {
-        if self.is_zero() {
-            return;
-        }
-        self.multiply_add(1 << (bits % 32), 0);
-        let whole = (bits / 32) as usize;
-        self.0.splice(0..0, std::iter::repeat_n(0, whole));
-    }
-
-    fn compare(&self, other: &Self) -> Ordering {
-        let lengths = self.0.len().cmp(&other.0.len());
-        lengths.then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
-    }
-
-    /// Takes away what is not more.
-    fn subtract(&mut self, other: &Self) {
-        let mut borrow = false;
-        for (at, part) in self.0.iter_mut().enumerate() {
-            let less = other.0.get(at).copied().unwrap_or(0);
-            let (once, first) = part.overflowing_sub(less);
-            let (twice, second) = once.overflowing_sub(u32::from(borrow));
-            *part = twice;
-            borrow = first || second;
-        }
-        while self.0.last() == Some(&0) {
-            self.0.pop();
-        }
-    }
+/// 0.`digits` × 10^`point`. The first digit is not zero.
+#[derive(Default)]
+struct Decimal {
+    digits: Vec<u8>,
+    point: i32,
 }
 
-/// The low half.
-fn low(number: u64) -> u32 {
-    (number & u64::from(u32::MAX)) as u32
+impl Decimal {
+    /// Appends a digit as the text has it.
+    fn push(&mut self, digit: u8, in_fraction: bool) {
+        if self.digits.is_empty() && digit == 0 {
+            self.point -= i32::from(in_fraction);
+            return;
+        }
+        self.point += i32::from(!in_fraction);
+        if self.digits.len() < DIGITS_MAX {
+            self.digits.push(digit);
+        } else if let Some(last) = self.digits.last_mut() {
+            // A digit that is not zero makes the number more than it seems.
+            *last |= u8::from(digit != 0);
+        }
+    }
+
+    /// The nearest double.
+    fn nearest(mut self) -> f64 {
+        if self.digits.is_empty() || self.point < -330 {
+            return 0.0;
+        }
+        if self.point > 310 {
+            return f64::INFINITY;
+        }
+        let mut binary = 0;
+        loop {
+            while self.digits.last() == Some(&0) {
+                self.digits.pop();
+            }
+            let whole = self.whole();
+            if whole >> SIGNIFICAND_BITS != 0 {
+                let bits = if whole == u64::MAX { STRIDE } else { 1 };
+                self.divide(1 << bits);
+                binary += bits;
+            } else if whole >> (SIGNIFICAND_BITS - 1) == 0 && binary > EXPONENT_MIN {
+                let far = whole == 0 && binary > EXPONENT_MIN + STRIDE;
+                let bits = if far { STRIDE } else { 1 };
+                self.multiply(1 << bits);
+                binary -= bits;
+            } else {
+                return assemble(whole + u64::from(self.rounds_up(whole)), binary);
+            }
+        }
+    }
+
+    /// The digit that counts 10^-`place`, from the point on.
+    fn digit(&self, place: i32) -> u8 {
+        let place = usize::try_from(self.point + place).ok();
+        place.map_or(0, |place| self.digits.get(place).copied().unwrap_or(0))
+    }
+
+    /// The whole part; the largest number where it is too large to matter.
+    fn whole(&self) -> u64 {
+        if self.point > WHOLE_DIGITS_MAX {
+            return u64::MAX;
+        }
+        (-self.point.max(0)..0).fold(0, |whole, place| whole * 10 + u64::from(self.digit(place)))
+    }
+
+    /// Whether what is behind the whole part rounds it up: ties go to the even one.
+    fn rounds_up(&self, whole: u64) -> bool {
+        let more = self.digits.len() as i32 > self.point + 1;
+        match self.digit(0) {
+            5 => more || whole & 1 == 1,
+            digit => digit > 5,
+        }
+    }
+
+    fn multiply(&mut self, by: u32) {
+        let mut carry = 0;
+        for digit in self.digits.iter_mut().rev() {
+            let product = u32::from(*digit) * by + carry;
+            (carry, *digit) = (product / 10, (product % 10) as u8);
+        }
+        while carry > 0 {
+            self.digits.insert(0, (carry % 10) as u8);
+            self.point += 1;
+            carry /= 10;
+        }
+    }
+
+    /// Divides by a power of two: the digits come to an end.
+    fn divide(&mut self, by: u32) {
+        let mut rest = 0;
+        for digit in &mut self.digits {
+            let part = rest * 10 + u32::from(*digit);
+            (rest, *digit) = (part % by, (part / by) as u8);
+        }
+        while rest > 0 {
+            self.digits.push((rest * 10 / by) as u8);
+            rest = rest * 10 % by;
+        }
+        while self.digits.first() == Some(&0) {
+            self.digits.remove(0);
+            self.point -= 1;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +223,10 @@ mod tests {
             "9007199254740993",
             "9007199254740992.5",
             "9007199254740993.0000000000000000000000001",
+            "4503599627370496.50",
+            "4503599627370497.500",
+            "9223372036854775807",
+            "18446744073709551615",
             "1e22",
             "1e23",
             "8.5e-9",
