@@ -73,7 +73,7 @@ export interface RecordHost {
   heldCode(name: RecordName): Promise<string>
 }
 
-/** What is always so while nothing is known: on a server, and before anything is configured. */
+/** What is always so on a server. */
 export const UNKNOWN_RECORD: RecordSyncSnapshot = Object.freeze({
   state: 'unknown',
   settled: new Promise<RecordOutcome>(() => undefined),
@@ -290,7 +290,8 @@ class Handle implements RecordSync {
   }
 }
 
-class Snapshot implements RecordSyncSnapshot {
+/** A snapshot whose promise is made when it is asked for. */
+export class Snapshot implements RecordSyncSnapshot {
   readonly #settle: () => Promise<RecordOutcome>
   #settled: Promise<RecordOutcome> | undefined
 
@@ -301,7 +302,7 @@ class Snapshot implements RecordSyncSnapshot {
     this.#settle = settle
   }
 
-  /** Made when it is asked for: most components only show the state. */
+  /** Most components only show the state. */
   get settled(): Promise<RecordOutcome> {
     this.#settled ??= this.#settle()
     return this.#settled

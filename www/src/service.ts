@@ -10,7 +10,7 @@ import { TidesyncError } from './error'
 import type { ResolvedConflict } from './history'
 import type { IssueResolution, SyncIssue } from './issues'
 import { encodeKey } from './key'
-import { type RecordSync, type RecordSyncSnapshot, UNKNOWN_RECORD } from './record-sync'
+import { type RecordSync, type RecordSyncSnapshot, Snapshot } from './record-sync'
 import { INITIAL_STATUS, type SyncStatus } from './status'
 import { type CloudSync, createCloudSync } from './sync'
 
@@ -218,7 +218,20 @@ class ConfiguredRecord implements RecordSync {
     }
   }
 
-  readonly getSnapshot = (): RecordSyncSnapshot => this.#current()?.getSnapshot() ?? UNKNOWN_RECORD
+  /** Before anything is configured: who asks for the server's word waits for that, too. */
+  readonly #early = new Snapshot(
+    'unknown',
+    () =>
+      new Promise((resolve) => {
+        const move = () => {
+          movers.delete(move)
+          resolve(this.getSnapshot().settled)
+        }
+        movers.add(move)
+      }),
+  )
+
+  readonly getSnapshot = (): RecordSyncSnapshot => this.#current()?.getSnapshot() ?? this.#early
 
   #current(): RecordSync | undefined {
     if (this.#service !== service) {
