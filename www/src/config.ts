@@ -45,7 +45,7 @@ export interface TableOptions {
   readonly conflict?: ConflictStrategy
   /**
    * For `custom`: gives the record's value, or null to remove it. Where it throws, rejects or gives
-   * undefined, the change is held.
+   * undefined, the change is held, and it is asked again later, or when the app calls for a sync.
    */
   readonly resolve?: (conflict: TableConflict) => unknown
   /** Fields that hold keys of other tables' records, by name, with the table. */

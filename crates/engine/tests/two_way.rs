@@ -291,6 +291,44 @@ fn the_apps_function_decides_or_the_conflict_stays() {
     assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":9}"#));
 }
 
+#[test]
+fn the_apps_function_that_failed_is_asked_again_later_and_when_the_app_calls() {
+    let mut world = resolving(Strategy::Custom);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+    world.put("files", "a", r#"{"x":2}"#);
+    let mut asked = Vec::new();
+    let fail = |world: &mut World| {
+        for (task, _) in std::mem::take(&mut world.asked) {
+            let outcome = Err("no".to_owned());
+            world.input(Input::ResolverAnswered { task, outcome });
+        }
+    };
+    for minute in 0..30 {
+        for _ in 0..60 {
+            world.run(1_000);
+            asked.extend(world.asked.iter().map(|_| minute));
+            fail(&mut world);
+        }
+    }
+    // At once, then with the periodic syncs, and less and less often.
+    assert!((6..=12).contains(&asked.len()), "{asked:?}");
+    assert!(asked.iter().filter(|minute| **minute >= 20).count() <= 3);
+    let call = world.force();
+    world.run(100);
+    let (task, _) = world.asked.pop().expect("a question");
+    let value = Some(r#"{"x":7}"#.to_owned());
+    let outcome = Ok(Chosen { value });
+    world.input(Input::ResolverAnswered { task, outcome });
+    world.run(30_000);
+    assert!(world.resolved.contains_key(&call));
+    assert_eq!(there(&world, "sa").as_deref(), Some(r#"{"x":7}"#));
+    world.assert_synced("alice");
+}
+
 /// A conflict that waits for a person: here 2, there 5.
 fn manual() -> (World, String) {
     let mut world = resolving(Strategy::Manual);

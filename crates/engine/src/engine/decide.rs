@@ -10,6 +10,8 @@ use crate::interface::{
 use crate::references::{self, Reference};
 use crate::remote::Remote;
 use crate::resolve::Decision;
+use crate::schedule;
+use crate::sorted::SortedMap;
 use crate::stage::{Makers, ask_for};
 use crate::staged::Held;
 
@@ -29,8 +31,9 @@ pub(super) struct Deciding {
 pub(super) struct Asked {
     /// The conflicts that wait for its answer, each with what it was asked about.
     waiting: Vec<(Task, String, Option<String>)>,
-    /// The conflicts that it failed to decide; a person can.
-    failed: Vec<String>,
+    /// The conflicts that it failed to decide: how often, and when it is asked again. A person can
+    /// decide at any time.
+    failed: SortedMap<String, (u32, u64)>,
     /// What was decided by itself and broke a rule of the app's database. It is not tried again before
     /// the server's record changes or the app writes to the table.
     refused: Vec<Held>,
@@ -107,7 +110,8 @@ impl Engine {
                 }
                 Strategy::ClientPriority => Choice::Local,
                 Strategy::ServerPriority => Choice::Remote,
-                Strategy::Custom if self.asked.knows(&held.op) || self.is_captured(held) => {
+                Strategy::Custom if self.is_captured(held) => return None,
+                Strategy::Custom if self.asked.knows(&held.op, self.now.monotonic_ms) => {
                     return None;
                 }
                 Strategy::Custom => return Some((held.clone(), None)),
@@ -287,16 +291,22 @@ impl Engine {
         };
         let (_, op, against) = self.asked.waiting.remove(at);
         match outcome {
-            Ok(chosen) => self.decisions.push(Decision {
-                op,
-                choice: Choice::Value(chosen),
-                by: Strategy::Custom.name(),
-                against,
-                call: None,
-            }),
+            Ok(chosen) => {
+                self.asked.failed.remove(&op);
+                self.decisions.push(Decision {
+                    op,
+                    choice: Choice::Value(chosen),
+                    by: Strategy::Custom.name(),
+                    against,
+                    call: None,
+                });
+            }
             Err(_) => {
                 // What it said is the app's and may quote its data.
-                self.asked.failed.push(op);
+                let (failures, again_at) = self.asked.failed.get_or_default(op);
+                *failures = failures.saturating_add(1);
+                let wait = schedule::backoff(&self.config, *failures, &mut self.rng);
+                *again_at = self.now.monotonic_ms.saturating_add(wait);
                 let message = "the app's function failed to resolve a conflict; it stays held";
                 self.log(LogLevel::Warn, message.to_owned());
             }
@@ -328,8 +338,15 @@ impl Asked {
         self.refused.retain(|held| held.table != table);
     }
 
-    fn knows(&self, op: &str) -> bool {
+    /// A person is there: what failed is asked again.
+    pub(super) fn retry(&mut self) {
+        self.failed.clear();
+    }
+
+    /// Whether the app's function has been asked, and is not to be asked again yet.
+    fn knows(&self, op: &str, now_ms: u64) -> bool {
         let mut waiting = self.waiting.iter();
-        waiting.any(|(_, of, _)| of == op) || self.failed.iter().any(|of| of == op)
+        let failed = self.failed.get(op);
+        waiting.any(|(_, of, _)| of == op) || failed.is_some_and(|(_, again_at)| *again_at > now_ms)
     }
 }

@@ -147,6 +147,7 @@ impl Engine {
     pub(super) fn call(&mut self, call: Call, wish: Wish) {
         self.needs_sign_in = false;
         self.revive();
+        self.asked.retry();
         self.calls.push((call, wish));
     }
 
