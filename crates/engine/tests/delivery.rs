@@ -749,6 +749,19 @@ fn a_call_is_not_confirmed_while_a_change_waits_at_the_servers_wish() {
 }
 
 #[test]
+fn a_call_of_one_user_is_not_answered_by_the_sync_of_the_next() {
+    let mut world = World::started(&["files"]);
+    world.start();
+    // The database is still read.
+    let call = world.force();
+    world.sign_in(Some("bob"));
+    assert_eq!(world.resolved.get(&call), Some(&false));
+    let call = world.force();
+    world.run(20_000);
+    assert_eq!(world.resolved.get(&call), Some(&true));
+}
+
+#[test]
 fn a_backup_is_not_confirmed_while_a_change_is_held() {
     let mut world = started();
     world.server.rejects.insert("sb".to_owned());

@@ -31,10 +31,7 @@ impl Engine {
             self.drop_step(step);
         }
         self.end_run_unfinished();
-        for (call, _) in std::mem::take(&mut self.calls) {
-            self.resolve(call, false);
-        }
-        self.refuse_decisions();
+        self.refuse_calls();
         self.effects.push_back(Effect::Closed);
     }
 
@@ -117,7 +114,7 @@ impl Engine {
         }
         self.session.user = user;
         self.close_stream();
-        self.refuse_decisions();
+        self.refuse_calls();
         self.interrupt();
         self.end_run_unfinished();
         self.breaker.succeed();

@@ -86,7 +86,10 @@ impl Engine {
         self.storage_at = None;
         match self.life {
             Life::New | Life::Closed => false,
-            Life::Failed | Life::Unusable => self.refuse_calls(),
+            Life::Failed | Life::Unusable => {
+                self.refuse_calls();
+                false
+            }
             Life::Loading => {
                 self.load();
                 true
@@ -120,11 +123,11 @@ impl Engine {
             return true;
         }
         if !self.calls.is_empty() {
-            return if self.session.user.is_none() {
-                self.refuse_calls()
-            } else {
-                self.begin(true)
-            };
+            if self.session.user.is_some() {
+                return self.begin(true);
+            }
+            self.refuse_calls();
+            return false;
         }
         let due = self
             .next_automatic()
@@ -146,12 +149,12 @@ impl Engine {
         self.schedule.recovery_at.is_none() && matches!(next, Some((_, TimerReason::Poke)))
     }
 
-    fn refuse_calls(&mut self) -> bool {
+    /// What was called for and has not begun is not done.
+    pub(super) fn refuse_calls(&mut self) {
         self.refuse_decisions();
         for (call, _) in std::mem::take(&mut self.calls) {
             self.resolve(call, false);
         }
-        false
     }
 
     /// When the next automatic sync starts; none where auto-sync is off.
