@@ -269,6 +269,7 @@ fn scan_page(json: Json<'_>) -> ScanPage {
         }),
         end: json.get("end").flag(),
         total: json.get("total").whole(),
+        left_out: json.get("leftOut").whole(),
     }
 }
 

@@ -557,6 +557,8 @@ pub struct ScanPage {
     pub end: bool,
     /// How many records the table has.
     pub total: u64,
+    /// How many of the page's records are left out, since their keys have no text.
+    pub left_out: u64,
 }
 
 /// A record that a scan found.

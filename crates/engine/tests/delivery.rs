@@ -749,6 +749,21 @@ fn a_call_is_not_confirmed_while_a_change_waits_at_the_servers_wish() {
 }
 
 #[test]
+fn a_backup_is_not_confirmed_where_a_record_is_left_out() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"n":1}"#);
+    world.disk.nameless = 1;
+    let call = world.backup();
+    world.run(20_000);
+    assert_eq!(world.resolved.get(&call), Some(&false));
+    world.disk.nameless = 0;
+    let call = world.backup();
+    world.run(20_000);
+    assert_eq!(world.resolved.get(&call), Some(&true));
+    world.assert_synced("alice");
+}
+
+#[test]
 fn a_call_of_one_user_is_not_answered_by_the_sync_of_the_next() {
     let mut world = World::started(&["files"]);
     world.start();

@@ -134,6 +134,7 @@ const answers: Forms<Answer, 'type'> = {
         records: list(members({ lid: text, slot: whole, bytes: whole })),
         end: flag,
         total: whole,
+        leftOut: whole,
       }),
     ),
   },

@@ -136,6 +136,8 @@ export interface ScanPage {
   readonly records: readonly ScanRecord[]
   readonly end: boolean
   readonly total: number
+  /** Records that are left out, since their keys have no text. */
+  readonly leftOut: number
 }
 
 /** A record that a scan found, without its value. */

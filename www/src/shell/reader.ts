@@ -95,7 +95,7 @@ export class Reader {
   /** Reads a page of a table, and the table's log. */
   async scan({ table, after, recordsMax, bytesMax }: Scan): Promise<ScanPage> {
     if (!this.#connection.stores.has(table)) {
-      return { log: NO_ROWS, records: [], end: true, total: 0 }
+      return { log: NO_ROWS, records: [], end: true, total: 0, leftOut: 0 }
     }
     const transaction = this.#connection.begin([table, logStoreName(table)], 'readonly')
     const rows: LogRow[] = []
@@ -113,8 +113,9 @@ export class Reader {
     table: string,
     after: string | null,
     budget: Budget,
-  ): Promise<{ records: ScanRecord[]; end: boolean }> {
+  ): Promise<Pick<ScanPage, 'records' | 'end' | 'leftOut'>> {
     const records: ScanRecord[] = []
+    let leftOut = 0
     let range = after === null ? null : IDBKeyRange.lowerBound(decodeKey(after), true)
     let limit = FIRST_READ
     for (;;) {
@@ -124,10 +125,11 @@ export class Reader {
       ])
       const found = this.#slots.scan(table, keys, values)
       records.push(...found)
+      leftOut += keys.length - found.length
       const bytes = found.reduce((sum, record) => sum + record.bytes, 0)
       budget.take(bytes, found.length)
-      if (keys.length < limit) return { records, end: true }
-      if (budget.isSpent) return { records, end: false }
+      if (keys.length < limit) return { records, end: true, leftOut }
+      if (budget.isSpent) return { records, end: false, leftOut }
       range = IDBKeyRange.lowerBound(keys.at(-1), true)
       limit = Math.min(budget.nextRead(found.length, bytes), budget.itemsLeft)
     }

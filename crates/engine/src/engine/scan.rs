@@ -130,6 +130,9 @@ impl Engine {
         stage.unclaimed = first || database.meta.owners.len() == 1;
         let done = page.end;
         self.note_progress(&table, looked_at, page.total);
+        if let Some(run) = &mut self.run {
+            run.held += page.left_out;
+        }
         // An empty page that is not the end moves nothing: the same is asked for again.
         let mark = if done {
             Some(ScanMark::Done)

@@ -125,6 +125,8 @@ pub struct Disk {
     pub unique: Option<&'static str>,
     /// The values of the last pull's changes.
     pub pulled: Vec<String>,
+    /// How many records of a scanned page have a key without a text.
+    pub nameless: u64,
     /// How many of the next pages of a scan come back empty without being the end.
     pub empty_pages: u32,
     slots: BTreeMap<Slot, Held>,
@@ -446,6 +448,7 @@ impl Disk {
             records,
             end,
             total,
+            left_out: self.nameless,
         }
     }
 

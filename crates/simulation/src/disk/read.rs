@@ -105,6 +105,7 @@ impl Disk {
             log: self.read_log(memory, &from, bytes_max, records_max, false),
             records,
             total: all.len() as u64,
+            left_out: 0,
         }
     }
 
