@@ -417,7 +417,7 @@ impl Change {
     }
 
     /// Whether there is nothing to write.
-    pub(crate) fn is_durable(&self, database: &Database) -> bool {
+    pub(crate) fn is_empty(&self, database: &Database) -> bool {
         self.pages.is_empty()
             && self.batches.is_empty()
             && self.dropped.is_empty()

@@ -293,10 +293,7 @@ impl Page {
 
     /// Whether the entry of `lid` is there, alive, and has exactly these fields.
     pub(crate) fn agrees(&self, lid: &str, fields: &[Field], names: &Names) -> bool {
-        let alive = self
-            .entries
-            .get(lid)
-            .filter(|entry| entry.version > 0 && !entry.deleted);
+        let alive = self.get(lid).filter(|entry| entry.is_alive());
         alive.is_some_and(|entry| self.names.resolve(&entry.fields) == names.resolve(fields))
     }
 

@@ -762,7 +762,6 @@ pub(crate) fn ask_for(
     cut_batches(ops, &names, database, change, makers.config);
 }
 
-/// The members of a patch.
 /// Whether a patch may name all that differs.
 fn may_name(fields: &[ValueField<'_>], diff: &Diff) -> bool {
     let set = diff.set.iter().filter_map(|place| fields.get(*place));
@@ -771,6 +770,7 @@ fn may_name(fields: &[ValueField<'_>], diff: &Diff) -> bool {
         .all(|bytes| bytes <= FIELD_NAME_BYTES_MAX)
 }
 
+/// The members of a patch.
 fn push_patch(to: &mut String, set: &[&ValueField<'_>], unset: &[&str]) {
     to.push_str(",\"set\":{");
     for (place, field) in set.iter().enumerate() {

@@ -262,7 +262,7 @@ impl Engine {
         if let Some((table, mark)) = scanned {
             change.meta.tables.get_or_default(table).scan = mark;
         }
-        if change.is_durable(database) {
+        if change.is_empty(database) {
             change.apply(database);
         } else {
             self.commit(change);
