@@ -338,12 +338,6 @@ export class Tab {
       case 'visible':
         this.#tabSeen(message.tab, message.visible, leader)
         break
-      case 'alive':
-      case 'leading':
-      case 'status':
-      case 'records':
-      case 'result':
-        break
     }
   }
 
@@ -423,13 +417,6 @@ export class Tab {
         break
       case 'hello':
         this.#state.user = this.#userAfter(message)
-        break
-      case 'captured':
-      case 'watch':
-      case 'call':
-      case 'enabled':
-      case 'token':
-      case 'visible':
         break
     }
   }
