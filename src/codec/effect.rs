@@ -206,9 +206,14 @@ impl Effects {
                 .whole("first", *first)
                 .whole("last", *last)
                 .finish(),
-            Write::SignLog { table, user } => tagged("signLog")
+            Write::SignLog {
+                table,
+                user,
+                adopts,
+            } => tagged("signLog")
                 .text("table", table)
                 .optional("user", user.as_deref())
+                .flag("adopts", *adopts)
                 .finish(),
             Write::AppendLog {
                 table,

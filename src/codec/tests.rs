@@ -554,6 +554,7 @@ fn writes() -> Vec<Write> {
         Write::SignLog {
             table: name(),
             user: Some(name()),
+            adopts: true,
         },
     ]
 }

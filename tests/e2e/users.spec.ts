@@ -81,6 +81,24 @@ test('what is written before anyone signs in waits, and is adopted only where th
   expect((await world.server.docs('ann', 'notes')).size).toBe(4)
 })
 
+test('what the first user has adopted stays theirs when another signs in', async ({ world }) => {
+  const { app } = await world.open(null, { adoptAnonymous: true, enabled: false })
+  const synced = await app.evaluate(async (m) => {
+    await m.putNotes(3, 'nobody')
+    await m.initAutoSync('ann')
+    await m.until({ userId: 'ann', pending: 3 })
+    await m.initAutoSync('bob')
+    await m.until({ userId: 'bob', pending: 0, waiting: 3 })
+    await m.forceSync()
+    await m.initAutoSync('ann')
+    await m.until({ userId: 'ann', pending: 3 })
+    return m.forceSync()
+  })
+  expect(synced).toBe(true)
+  expect((await world.server.docs('bob', 'notes')).size).toBe(0)
+  expect((await world.server.docs('ann', 'notes')).size).toBe(3)
+})
+
 test('calls while nobody is signed in are answered: nothing is confirmed', async ({ world }) => {
   const { app } = await world.open(null)
   const answers = await app.evaluate((m) =>

@@ -386,11 +386,11 @@ pub(crate) struct Change {
 
 /// Whose the log rows become that name no user, when the owner changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Signed {
-    /// They stay unnamed: the new owner's.
-    Keep,
-    /// This user's; none for nobody's.
-    As(Option<String>),
+pub(crate) struct Signed {
+    /// None for nobody's.
+    pub(crate) user: Option<String>,
+    /// Whether nobody's become theirs, too: for good, whoever signs in later.
+    pub(crate) adopts: bool,
 }
 
 impl Change {
@@ -521,11 +521,12 @@ impl Change {
     /// The writes of the transaction.
     pub(crate) fn writes(&mut self, database: &Database) -> Vec<Write> {
         let mut writes = Vec::new();
-        if let Some(Signed::As(user)) = &self.signed {
+        if let Some(Signed { user, adopts }) = &self.signed {
             let tables = database.tables.iter().map(|table| table.name.clone());
             writes.extend(tables.map(|table| Write::SignLog {
                 table,
                 user: user.clone(),
+                adopts: *adopts,
             }));
         }
         for op in self.released.clone() {

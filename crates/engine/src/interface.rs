@@ -739,6 +739,8 @@ pub enum Write {
         table: String,
         /// The user; none for nobody.
         user: Option<String>,
+        /// Whether nobody's rows become theirs, too.
+        adopts: bool,
     },
 }
 

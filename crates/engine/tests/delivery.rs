@@ -551,6 +551,34 @@ fn signed_out_nothing_is_sent_and_what_nobody_wrote_waits() {
 }
 
 #[test]
+fn what_the_first_user_has_adopted_stays_theirs_when_another_signs_in() {
+    let config = tidesync_engine::Config {
+        adopt_anonymous: true,
+        ..config()
+    };
+    let mut world = World::with(config, Disk::new(&[FILES]));
+    world.user = None;
+    world.start();
+    world.put(FILES, "a", r#"{"n":1}"#);
+    world.run(1_000);
+    world.go(false);
+    world.server.fault = Some(Fault::Network);
+    world.sign_in(Some("alice"));
+    world.run(1_000);
+    assert_eq!(world.status().pending, 1);
+    world.sign_in(Some("bob"));
+    world.run(1_000);
+    world.server.fault = None;
+    world.go(true);
+    world.run(20_000);
+    assert_eq!(world.server.values("bob", FILES), []);
+    assert_eq!(world.status().waiting, 1);
+    world.sign_in(Some("alice"));
+    world.run(20_000);
+    world.assert_synced("alice");
+}
+
+#[test]
 fn what_was_written_before_anybody_signed_in_waits_unless_adopted() {
     for adopt in [false, true] {
         let config = tidesync_engine::Config {

@@ -211,7 +211,7 @@ const write = tagged<Write, 'type'>('type', {
   deleteRecord: record,
   appendLog: { ...record, user: text, atMs: whole, delete: flag },
   putHistory: { entry: text },
-  signLog: { table: text, user: orNull(text) },
+  signLog: { table: text, user: orNull(text), adopts: flag },
 })
 
 const authorized = { subject: text, token: oneOf('request', 'expired') }

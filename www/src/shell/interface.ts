@@ -338,7 +338,13 @@ export type Write =
   | ({ readonly type: 'deleteRecord' } & RecordName)
   | AppendLog
   | { readonly type: 'putHistory'; readonly entry: string }
-  | { readonly type: 'signLog'; readonly table: string; readonly user: string | null }
+  | {
+      readonly type: 'signLog'
+      readonly table: string
+      readonly user: string | null
+      /** Whether nobody's rows become theirs, too. */
+      readonly adopts: boolean
+    }
 
 /** Stores a held operation. */
 export interface PutHeld {

@@ -162,8 +162,8 @@ async function write(transaction: IDBTransaction, commit: Commit, plan: Plan): P
     ...plan.reads.map((read) => read(transaction)),
   ])
   if (meta.fence !== commit.fence) throw failure('fenced')
-  for (const { table, user } of plan.signs) {
-    await sign(transaction.objectStore(logStoreName(table)), user)
+  for (const { table, user, adopts } of plan.signs) {
+    await sign(transaction.objectStore(logStoreName(table)), user, adopts)
   }
   for (const issue of plan.puts) issue(transaction)
   if (plan.meta !== undefined) putMeta(transaction, { ...meta, ...plan.meta })
@@ -217,15 +217,17 @@ export async function checkFence(transaction: IDBTransaction, fence: number): Pr
   if (meta.fence !== fence) throw failure('fenced')
 }
 
-/** Names the user of the rows that name none, a few at a time. */
-async function sign(log: IDBObjectStore, user: string | null): Promise<void> {
+/** Names the user of the rows that name none, or nobody where those are adopted, a few at a time. */
+async function sign(log: IDBObjectStore, user: string | null, adopts: boolean): Promise<void> {
   for (let after = 0; ; ) {
     const range = IDBKeyRange.lowerBound(after, true)
     const rows = await result<{ row: number; user?: string | null }[]>(log.getAll(range, SIGN_ROWS))
     const last = rows.at(-1)
     if (last === undefined) return
     after = last.row
-    for (const row of rows) if (row.user === undefined) log.put({ ...row, user })
+    for (const row of rows) {
+      if (row.user === undefined || (adopts && row.user === null)) log.put({ ...row, user })
+    }
   }
 }
 

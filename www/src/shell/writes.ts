@@ -35,7 +35,7 @@ export interface Plan {
   readonly stores: ReadonlySet<string>
   /** What must be read first. */
   readonly reads: readonly Step<Promise<void>>[]
-  readonly signs: readonly { readonly table: string; readonly user: string | null }[]
+  readonly signs: readonly Extract<Write, { type: 'signLog' }>[]
   readonly puts: readonly Step<void>[]
   readonly meta: { readonly state: string; readonly owner: string | null } | undefined
   readonly deletes: readonly Step<void>[]
@@ -71,7 +71,7 @@ class Planning {
   readonly #sources: Sources
   readonly #stores = new Set<string>()
   readonly #reads: Step<Promise<void>>[] = []
-  readonly #signs: { table: string; user: string | null }[] = []
+  readonly #signs: Extract<Write, { type: 'signLog' }>[] = []
   /** The app's records come first: what the engine notes of them must not be there without them. */
   readonly #records: Step<void>[] = []
   readonly #puts: Step<void>[] = []

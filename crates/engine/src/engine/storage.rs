@@ -198,11 +198,8 @@ impl Engine {
             change.meta.sweep = None;
             change.meta.generation = change.meta.generation.saturating_add(1);
         }
-        change.signed = Some(if adopts {
-            Signed::Keep
-        } else {
-            Signed::As(before)
-        });
+        let user = if adopts { Some(user) } else { before };
+        change.signed = Some(Signed { user, adopts });
         Some(change)
     }
 

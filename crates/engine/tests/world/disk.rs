@@ -666,14 +666,16 @@ impl Disk {
                 let store = self.tables.get_mut(&table).expect("a table");
                 store.log.retain(|row, _| !(first..=last).contains(row));
             }
-            Write::SignLog { table, user } => {
+            Write::SignLog {
+                table,
+                user,
+                adopts,
+            } => {
                 let user = user.map_or(RowUser::Nobody, RowUser::User);
                 let store = self.tables.get_mut(&table).expect("a table");
-                for logged in store
-                    .log
-                    .values_mut()
-                    .filter(|it| it.user == RowUser::Owner)
-                {
+                let meant =
+                    |user: &RowUser| *user == RowUser::Owner || adopts && *user == RowUser::Nobody;
+                for logged in store.log.values_mut().filter(|it| meant(&it.user)) {
                     logged.user = user.clone();
                 }
             }

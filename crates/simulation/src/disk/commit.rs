@@ -172,13 +172,16 @@ impl Disk {
                 let more = history.len().saturating_sub(HISTORY_MAX);
                 history.drain(..more);
             }
-            Write::SignLog { table, user } => {
+            Write::SignLog {
+                table,
+                user,
+                adopts,
+            } => {
                 let named = user.clone().map_or(RowUser::Nobody, RowUser::User);
                 let log = &mut self.table_mut(table).log;
-                for entry in log
-                    .values_mut()
-                    .filter(|entry| entry.user == RowUser::Owner)
-                {
+                let meant =
+                    |user: &RowUser| *user == RowUser::Owner || *adopts && *user == RowUser::Nobody;
+                for entry in log.values_mut().filter(|entry| meant(&entry.user)) {
                     entry.user = named.clone();
                 }
             }
