@@ -26,6 +26,11 @@ export class Budget {
     return this.items
   }
 
+  /** How many items of so many bytes are left. */
+  itemsOf(bytes: number): number {
+    return Math.floor(this.bytes / bytes)
+  }
+
   /**
    * How many rows to read next, when the last `rows` rows had `bytes` bytes: at most twice as many, for
    * the next ones may be much larger.

@@ -4,7 +4,7 @@
  */
 
 import { logStoreName, SHADOW_STORE } from '../capture/names'
-import type { LogRow as StoredRow } from '../capture/row'
+import { MAX_ROW_SIZE, type LogRow as StoredRow } from '../capture/row'
 import { decodeKey } from '../key'
 import type { Beside } from './beside'
 import type { Blobs } from './blobs'
@@ -55,10 +55,12 @@ export class Reader {
     const rows: LogRow[] = []
     let end = true
     for (const { table, row } of after) {
-      if (budget.isSpent) return { rows, end: false }
-      const ended = await this.#readRows(transaction, table, row, budget, values, rows)
+      const ended =
+        !budget.isSpent && (await this.#readRows(transaction, table, row, budget, values, rows))
       end &&= ended
     }
+    // The app's next write waits for this transaction, and need not wait for what the engine makes of it.
+    transaction.commit()
     return { rows, end }
   }
 
@@ -73,7 +75,7 @@ export class Reader {
   ): Promise<boolean> {
     const log = transaction.objectStore(logStoreName(table))
     let last = after
-    let limit = FIRST_READ
+    let limit = Math.max(FIRST_READ, budget.itemsOf(MAX_ROW_SIZE))
     for (;;) {
       const found = await result<StoredRow[]>(log.getAll(IDBKeyRange.lowerBound(last, true), limit))
       let bytes = 0

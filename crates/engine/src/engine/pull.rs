@@ -199,7 +199,7 @@ impl Engine {
     }
 
     /// Whether the app is writing: what is done in one go must be short.
-    fn app_writes(&self) -> bool {
+    pub(super) fn app_writes(&self) -> bool {
         let now = self.now.monotonic_ms;
         self.written_at.is_some_and(|at| at + WRITING_MS > now)
     }

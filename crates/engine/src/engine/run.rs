@@ -17,6 +17,8 @@ const POKE_GAP_MS: u64 = 200;
 /// A sync under way: it drains everything that is pending.
 #[derive(Debug, Default)]
 pub(super) struct Run {
+    /// Monotonic milliseconds.
+    began_at: u64,
     pub(super) calls: Vec<(Call, Wish)>,
     pub(super) backup: Option<Backup>,
     /// It tries whether the server is there again.
@@ -135,6 +137,13 @@ impl Engine {
         due && self.begin(false)
     }
 
+    /// Whether the app writes while this sync is under way: each step of it must be short. What came
+    /// before is what the sync is for.
+    pub(super) fn app_writes_beside(&self) -> bool {
+        let began_at = self.run.as_ref().map(|run| run.began_at);
+        self.app_writes() && began_at.is_some_and(|began| self.written_at > Some(began))
+    }
+
     /// Whether there is another reason to sync now than a poke.
     fn is_wanted(&self) -> bool {
         let mut schedule = self.schedule.clone();
@@ -197,6 +206,7 @@ impl Engine {
         database.own.begin_reading();
         database.others.begin_reading();
         let mut run = Run {
+            began_at: self.now.monotonic_ms,
             probe: self.schedule.recovery_at.is_some(),
             pull_only,
             ops_max: u32::MAX,

@@ -36,7 +36,7 @@ impl Engine {
             first,
             page: None,
         };
-        let (records_max, bytes_max) = (self.config.batch_ops_max, self.config.chunk_bytes_max);
+        let (records_max, bytes_max) = self.portion();
         self.ask(Step::Scan(scanning), |task| Effect::Scan {
             task,
             table,

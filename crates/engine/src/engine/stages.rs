@@ -11,6 +11,10 @@ use super::{Engine, Step};
 /// How many changes are folded at most for one transaction, in batches' sizes.
 const FOLD_BATCHES_MAX: u64 = 16;
 
+/// Most operations and bytes that are read and staged in one go while the app writes: its next write
+/// waits for that.
+const SHORT: (u32, u32) = (128, 32 * 1024);
+
 /// The log being read and folded.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
@@ -59,7 +63,7 @@ impl Engine {
     }
 
     pub(super) fn read_log(&mut self, step: Step, after: Vec<TableRow>) {
-        let (bytes_max, ops_max) = (self.config.chunk_bytes_max, self.config.batch_ops_max);
+        let (ops_max, bytes_max) = self.portion();
         let values = matches!(step, Step::Read(_));
         self.ask(step, |task| Effect::ReadLog {
             task,
@@ -68,6 +72,16 @@ impl Engine {
             ops_max,
             values,
         });
+    }
+
+    /// Most operations or records, and bytes, of one reading.
+    pub(super) fn portion(&self) -> (u32, u32) {
+        let (ops, bytes) = (self.config.batch_ops_max, self.config.chunk_bytes_max);
+        if self.app_writes_beside() {
+            (ops.min(SHORT.0), bytes.min(SHORT.1))
+        } else {
+            (ops, bytes)
+        }
     }
 
     pub(super) fn log_read(&mut self, step: Step, chunk: LogChunk) {
@@ -119,6 +133,7 @@ impl Engine {
 
     fn fold(&mut self, mut reading: Reading, chunk: LogChunk, end: bool) {
         self.index(&chunk);
+        let short = self.app_writes_beside();
         let Some(database) = self.database.as_mut() else {
             return;
         };
@@ -132,7 +147,8 @@ impl Engine {
         let ops_max = self.config.batch_ops_max;
         let full = fold.records >= ops_max as usize
             || fold.bytes >= u64::from(self.config.batch_bytes_max)
-            || fold.order >= u64::from(ops_max) * FOLD_BATCHES_MAX;
+            || fold.order >= u64::from(ops_max) * FOLD_BATCHES_MAX
+            || (short && fold.took_any());
         if !end && !full {
             return self.read_on(reading);
         }
