@@ -15,6 +15,9 @@ use crate::staged::{Batch, Held};
 /// How many pages one change may split.
 const SPLITS_MAX: u32 = 4;
 
+/// Sets records of different tables with the same key apart.
+const TABLE_MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// How many bytes of pages are kept in memory between steps.
 const CACHE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -127,7 +130,8 @@ impl Database {
     }
 
     pub(crate) fn id(&self, table: &str, lid: &str) -> Id {
-        (self.table_place(table), self.hash(lid))
+        let place = u64::from(self.table_place(table));
+        self.hash(lid) ^ place.wrapping_mul(TABLE_MIX)
     }
 
     /// What stands for the records that a row removes without naming them; no key has its text.

@@ -6,8 +6,8 @@
 use crate::interface::{LogOp, LogRow};
 use crate::sorted::SortedMap;
 
-/// A record, by table place and hash of its local id.
-pub(crate) type Id = (u32, u64);
+/// A record, by a hash of its table's place and its local id.
+pub(crate) type Id = u64;
 
 /// What of a record waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +19,17 @@ pub(crate) enum Waiting {
     Staged,
 }
 
+/// There may be hundreds of thousands: each byte counts.
 #[derive(Debug, Clone, Copy, Default)]
 struct Marks {
     /// The last log row that names it; 0 for none.
     row: u64,
     /// Hints that arrived before the last complete reading of the log began, and since.
-    hints: [u32; 2],
+    hints: [u16; 2],
     staged: bool,
 }
+
+const _: () = assert!(size_of::<(Id, Marks)>() == 24);
 
 impl Marks {
     fn is_empty(self) -> bool {
@@ -83,8 +86,8 @@ impl Records {
     }
 }
 
-fn part((_, hash): Id) -> usize {
-    hash as usize % PARTS
+fn part(id: Id) -> usize {
+    id as usize % PARTS
 }
 
 /// The changes of one side: the owner's, or everybody else's.
@@ -140,8 +143,12 @@ impl Index {
     /// A transaction has committed with these changes.
     pub(crate) fn hint(&mut self, ids: impl Iterator<Item = Id>) {
         for id in ids {
-            self.records.get_or_default(id).hints[1] += 1;
-            self.hinted[1] += 1;
+            let hints = &mut self.records.get_or_default(id).hints;
+            // Of a record that was changed more often than fits, no more are counted.
+            if hints[0].saturating_add(hints[1]) < u16::MAX {
+                hints[1] += 1;
+                self.hinted[1] += 1;
+            }
         }
     }
 

@@ -376,8 +376,8 @@ proptest! {
         consumed in 0..20_usize,
     ) {
         let rows = rows(&changes);
-        let ids = |row: &LogRow| -> Vec<(u32, u64)> {
-            crate::index::lids(row).map(|lid| (0, u64::from(lid.as_bytes()[1]))).collect()
+        let ids = |row: &LogRow| -> Vec<u64> {
+            crate::index::lids(row).map(|lid| u64::from(lid.as_bytes()[1])).collect()
         };
         let mut index = Index::default();
         for (row, hinted) in rows.iter().zip(&hinted) {
@@ -385,7 +385,7 @@ proptest! {
                 index.hint(ids(row).into_iter());
             }
         }
-        index.hint([(9, 9)].into_iter());
+        index.hint([9].into_iter());
         index.begin_reading();
         for row in &rows {
             index.read(row.row, row.ops.len() as u64, ids(row).into_iter());
@@ -394,7 +394,7 @@ proptest! {
         for row in rows.iter().take(consumed) {
             index.consume(row.row, row.ops.len() as u64, ids(row).into_iter());
         }
-        let left: Vec<(u32, u64)> = rows.iter().skip(consumed).flat_map(ids).collect();
+        let left: Vec<u64> = rows.iter().skip(consumed).flat_map(ids).collect();
         prop_assert_eq!(index.changes(), left.len() as u64);
         prop_assert_eq!(index.records(), left.into_iter().collect::<BTreeSet<_>>().len() as u64);
     }
