@@ -99,7 +99,7 @@ const GROUPS = {
   'end-to-end': [
     step('Server build', 'cargo', ['build', '--package', 'tidesync-cli', '--locked']),
     step('Reader of its database', 'cargo', [
-      ...['build', '--package', 'tidesync-server', '--example', 'records', '--locked'],
+      ...['build', '--package', 'tidesync-server', '--examples', '--locked'],
     ]),
     { name: 'WebAssembly build', run: buildWasm },
     tool('End to end in Chromium', '@playwright/test/cli.js', playwright('e2e')),

@@ -14,6 +14,7 @@ const SERVER = join(DEBUG, 'tidesync')
 const DATABASE = 'tidesync.db'
 const COPY = 'copy.db'
 const RECORDS = join(DEBUG, 'examples/records')
+const AGE = join(DEBUG, 'examples/age')
 const LISTENING = /listening on (http:\/\/\S+)/
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024
 
@@ -122,6 +123,11 @@ export class TestServer {
       await rm(join(this.#folder, DATABASE + suffix), { force: true })
     }
     await cp(join(this.#folder, COPY), join(this.#folder, DATABASE))
+  }
+
+  /** Makes its database older, as if so many days had passed; it must have been stopped. */
+  async age(days: number): Promise<void> {
+    await run(AGE, [this.#database(''), String(days)])
   }
 
   /** Ends it and removes its database. */
