@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 use tidesync_protocol::wire::{
     ErrorBody, Op, PROTOCOL, PullResponse, PushResponse, Verdict, VerdictEntry,
 };
@@ -14,7 +14,7 @@ use tidesync_server::push::{CheckedOp, Push, read};
 use tidesync_server::store::{self, ApplyError, Identity, PullError, Start, apply_push};
 
 use crate::clock::START_MS;
-use crate::fact::{Handled, Pulled, Request, Token};
+use crate::fact::{Forgotten, Handled, Pulled, Request, Token};
 use crate::faults::{Counts, Fault};
 use crate::plan::ServerPlan;
 use crate::planted::Planted;
@@ -214,6 +214,43 @@ impl Cloud {
         answer
     }
 
+    /// Removes at most about `most` things that are older than `retention_ms`; none where there is
+    /// none, or the server is down.
+    pub(crate) fn forget(&mut self, now: u64, retention_ms: u64, most: usize) -> Option<Forgotten> {
+        if !self.up {
+            return None;
+        }
+        let wall_ms = self.wall(now);
+        let (ops, tombstones) = self.past();
+        let retention_ms = retention_ms as i64;
+        let begun = self.connection.transaction();
+        let transaction = begun.expect("a transaction");
+        let forgotten = store::forget(&transaction, wall_ms, retention_ms, most);
+        let forgotten = forgotten.expect("what is old is removed");
+        transaction.commit().expect("a commit");
+        if self.planted == Some(Planted::ForgottenUnmarked) {
+            let unmarked = "UPDATE spaces SET forgotten_version = 0, forgotten_until = 0";
+            let unmarked = self.connection.execute(unmarked, []);
+            unmarked.expect("the marks are removed");
+        }
+        let (ops_left, tombstones_left) = self.past();
+        (forgotten > 0).then(|| Forgotten {
+            ops: ops.difference(&ops_left).cloned().collect(),
+            tombstones: tombstones.difference(&tombstones_left).cloned().collect(),
+        })
+    }
+
+    /// What it can forget: operations whose outcome it knows, and tombstones.
+    fn past(&self) -> (Ops, Tombstones) {
+        (
+            all(&self.connection, "SELECT client, op FROM operations"),
+            all(
+                &self.connection,
+                "SELECT space, table_name, rid FROM records WHERE deleted",
+            ),
+        )
+    }
+
     /// Whoever is not let in.
     fn turns_away(&self, token: &Token, now: u64) -> Option<Reply> {
         if !self.up {
@@ -305,6 +342,22 @@ impl Cloud {
     pub(crate) fn records(&self, user: &str) -> Vec<(String, String, String)> {
         records(&self.connection, user)
     }
+}
+
+/// Operations by client and id.
+type Ops = BTreeSet<(String, String)>;
+
+/// Tombstones by space, table and id.
+type Tombstones = BTreeSet<(String, String, String)>;
+
+/// All rows of a query.
+fn all<T>(connection: &Connection, sql: &str) -> BTreeSet<T>
+where
+    T: Ord + for<'row> TryFrom<&'row Row<'row>, Error = rusqlite::Error>,
+{
+    let mut statement = connection.prepare_cached(sql).expect("a statement");
+    let rows = statement.query_map([], |row| T::try_from(row));
+    rows.and_then(Iterator::collect).expect("rows")
 }
 
 pub(crate) fn records(connection: &Connection, user: &str) -> Vec<(String, String, String)> {

@@ -176,6 +176,8 @@ pub(crate) enum Fact {
         request: Rc<Request>,
         pulled: Rc<Pulled>,
     },
+    /// The server forgot what is old.
+    Forgot(Rc<Forgotten>),
     /// An answer, or none, was handed to an engine.
     Answered {
         request: Rc<Request>,
@@ -233,6 +235,15 @@ pub(crate) struct Pulled {
     /// The version of the user's space.
     pub(crate) head: u64,
     pub(crate) answer: PullResponse,
+}
+
+/// What the server knows no more.
+#[derive(Debug, Clone)]
+pub(crate) struct Forgotten {
+    /// Operations whose outcome it knew, by client and id.
+    pub(crate) ops: Vec<(String, String)>,
+    /// Tombstones: space, table and id.
+    pub(crate) tombstones: Vec<(String, String, String)>,
 }
 
 /// What became of a push at the server.

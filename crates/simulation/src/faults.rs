@@ -71,6 +71,7 @@ faults! {
     ConflictAsked: "The app's function is asked about a conflict.",
     ResolverFailed: "The app's function fails.",
     HeldSettled: "The user decides about what is held.",
+    Forgotten: "The server forgets what is older than it keeps.",
     StreamLost: "The stream of pokes breaks, or goes silent.",
     SettingChanged: "Auto-sync is switched off, and on again.",
 }

@@ -97,6 +97,10 @@ pub(crate) struct ServerPlan {
     pub(crate) clock_skew_ms: i64,
     /// Whether it keeps only the tables that it knows.
     pub(crate) knows_tables: bool,
+    /// Mean time from one look for what is old to the next; 0 is never.
+    pub(crate) forget_every_ms: u64,
+    /// How long tombstones and outcomes are kept.
+    pub(crate) retention_ms: u64,
 }
 
 /// What happens to tokens.
@@ -327,6 +331,8 @@ impl Draw {
             busy: self.rate(1_000, 300_000),
             clock_skew_ms: self.skew(10 * MINUTE),
             knows_tables: self.rng.once_in(2),
+            forget_every_ms: self.every(200),
+            retention_ms: self.rng.skewed(SECOND, self.span_ms / 8),
         }
     }
 

@@ -1,5 +1,6 @@
-//! I6: a staged operation leaves only by a verdict that names it, or to be held; what is held
-//! leaves only for a later operation of its record, or by a decision.
+//! I6: a staged operation leaves only by a verdict that names it, to be held, or back to the log where
+//! the server does not know any more what became of it; what is held leaves only for a later operation
+//! of its record, or by a decision.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -36,7 +37,13 @@ impl Check for AckGatedDelete {
         let gone = gone_from_staged(before, after);
         for op in &gone {
             let told = captures.verdicts.contains_key(op);
-            ensure(told || after.held.contains_key(op), || {
+            let returned = || {
+                captures
+                    .ops
+                    .get(op)
+                    .is_some_and(|it| is_logged(&it.name, writes))
+            };
+            ensure(told || after.held.contains_key(op) || returned(), || {
                 format!("device {device}: {op} left staged without a verdict, and is not held")
             })?;
         }
@@ -66,6 +73,13 @@ impl Check for AckGatedDelete {
         }
         Ok(())
     }
+}
+
+/// Whether a transaction logs a record as changed.
+fn is_logged((table, lid): &Name, writes: &[Write]) -> bool {
+    writes.iter().any(|write| {
+        matches!(write, Write::AppendLog { table: of, lid: its, .. } if of == table && its == &**lid)
+    })
 }
 
 /// The records about which a transaction notes a decision.

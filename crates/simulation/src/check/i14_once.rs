@@ -32,8 +32,13 @@ impl Check for Once {
     }
 
     fn see(&mut self, fact: &Fact, scene: Scene<'_>) -> Result<(), String> {
-        let Fact::Handled { request, handled } = fact else {
-            return Ok(());
+        let (request, handled) = match fact {
+            Fact::Handled { request, handled } => (request, handled),
+            Fact::Forgot(forgotten) => {
+                self.forget(&forgotten.ops);
+                return Ok(());
+            }
+            _ => return Ok(()),
         };
         let (before, after) = handled.versions;
         if !handled.committed {
@@ -96,6 +101,16 @@ impl Once {
                 op.op, first.verdict, first.version, entry.verdict, entry.version
             )
         })
+    }
+
+    /// A device that never heard what became of a change sends it under a new id when the server
+    /// does not know that any more either. The old id is never done again.
+    fn forget(&mut self, ops: &[(String, String)]) {
+        let forgotten = |client: &str, op: &str| {
+            let mut ids = ops.iter();
+            ids.any(|(of, id)| of == client && id == op)
+        };
+        self.clocks.retain(|(client, _), op| !forgotten(client, op));
     }
 
     fn judge_first(

@@ -33,6 +33,12 @@ impl Check for Gapless {
             Some(Some(version)) => version,
             Some(None) => return Err("a cursor was taken that nobody gave".to_owned()),
         };
+        let forgotten = scene.truth.server.forgotten_version(&pulled.user);
+        ensure(pulled.cursor.is_none() || forgotten <= from, || {
+            format!(
+                "a pull from version {from} was answered, and removals up to {forgotten} are forgotten"
+            )
+        })?;
         // A late copy of a request is no new one, and a tab that leads no more may know an older place.
         let device = &scene.world.devices[request.device];
         let mut tabs = device.tabs.iter();

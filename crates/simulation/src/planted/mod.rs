@@ -56,6 +56,7 @@ planted! {
     CursorFirst: "The place of a pull is stored in a transaction before its records.",
     EchoCaptured: "What a pull puts into the app's stores is captured as a change.",
     PulledOverPending: "A pull puts the server's record as it is, whatever the app has changed.",
+    ForgottenUnmarked: "The server forgets removals, and answers devices that have not heard of them.",
     ClockBelieved: "The server believes a client's clock, however wrong.",
 }
 

@@ -57,6 +57,7 @@ impl Truth {
                 self.server.handled(handled);
                 self.captures[request.device].handled(handled);
             }
+            Fact::Forgot(forgotten) => self.server.forgot(forgotten),
             Fact::Answered { request, outcome } => {
                 self.captures[request.device].answered(outcome);
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidesync_engine::interface::{Now, RequestOutcome, TransportFailure, Write};
 use tidesync_engine::{Phase, Status, TimerReason};
-use tidesync_protocol::wire::{PullResponse, PushResponse};
+use tidesync_protocol::wire::{ErrorBody, PullResponse, PushResponse, code};
 
 use crate::clock::HOUR;
 use crate::fact::{DeviceId, Fact, Kind, TabId, Told};
@@ -66,6 +66,8 @@ pub(crate) struct Begin {
     /// A request was wanted; a push was.
     pub(crate) requested: bool,
     pub(crate) pushed: bool,
+    /// The server has asked to begin anew, which is free once.
+    renewed: bool,
     /// The first change since the sync before began, and whether something else wants one too.
     pub(crate) first_hint: Option<u64>,
     pub(crate) other_want: bool,
@@ -215,6 +217,7 @@ impl Runs {
             | Fact::Stored { .. }
             | Fact::Sent(_)
             | Fact::Pulled { .. }
+            | Fact::Forgot(_)
             | Fact::Handled { .. }
             | Fact::Healed
             | Fact::Due { .. }
@@ -288,6 +291,7 @@ impl Course {
                     (self.hard, self.soft) = (0, 0);
                     How::Done
                 }
+                409 | 410 if self.may_begin_anew(body) => How::Done,
                 401 | 403 => How::SignIn,
                 400 | 413 => How::Done,
                 426 | 429 => How::Soft,
@@ -295,6 +299,23 @@ impl Course {
             },
         };
         self.how = Some(how);
+    }
+
+    /// Whether the server asks to begin anew, and that for the first time in this sync.
+    fn may_begin_anew(&mut self, body: &str) -> bool {
+        let said = serde_json::from_str::<ErrorBody>(body);
+        let code = said.as_ref().map_or("", |said| said.code.as_str());
+        if !matches!(code, code::CLIENT_EXPIRED | code::CURSOR_EXPIRED) {
+            return false;
+        }
+        let Some(run) = &mut self.run else {
+            return false;
+        };
+        let first = !std::mem::replace(&mut run.renewed, true);
+        if first && code == code::CURSOR_EXPIRED {
+            (self.hard, self.soft) = (0, 0);
+        }
+        first
     }
 
     /// True where a sync that sent changes has ended.
@@ -329,6 +350,7 @@ impl Course {
                 reason: self.reason,
                 requested: false,
                 pushed: false,
+                renewed: false,
                 first_hint: self.first_hint,
                 other_want: self.other_want,
             };

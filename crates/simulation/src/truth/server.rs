@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::fact::Handled;
+use tidesync_server::access::own_space;
+
+use crate::fact::{Forgotten, Handled};
 use crate::value::{canonical, parts};
 
 /// A record of a user: table and id.
@@ -14,6 +16,8 @@ struct Past {
     /// Its value; none where it was removed.
     value: Option<String>,
     version: u64,
+    /// It was removed, and nothing is left of that.
+    forgotten: bool,
     /// Every value that it had, by version; none where it was removed.
     values: BTreeMap<u64, Option<String>>,
     /// Every part of a value that it ever had.
@@ -37,9 +41,24 @@ impl ServerTruth {
             let past = self.records.entry(place).or_default();
             past.value.clone_from(&row.doc);
             past.version = row.version;
+            past.forgotten = false;
             past.values.insert(row.version, row.doc.clone());
             past.parts.extend(row.doc.iter().flat_map(|doc| parts(doc)));
         }
+    }
+
+    pub(super) fn forgot(&mut self, forgotten: &Forgotten) {
+        for ((user, table, rid), past) in &mut self.records {
+            let tombstone = (own_space(user), table.clone(), rid.clone());
+            past.forgotten |= forgotten.tombstones.contains(&tombstone);
+        }
+    }
+
+    /// The last removal of a user's record of which nothing is left.
+    pub(crate) fn forgotten_version(&self, user: &str) -> u64 {
+        let own = self.records.iter().filter(|((of, ..), _)| of == user);
+        let forgotten = own.filter(|(_, past)| past.forgotten);
+        forgotten.map(|(_, past)| past.version).max().unwrap_or(0)
     }
 
     fn past(&self, user: &str, table: &str, rid: &str) -> Option<&Past> {
@@ -52,7 +71,8 @@ impl ServerTruth {
         self.past(user, table, rid)?.value.as_deref()
     }
 
-    /// The records of a user whose version is above `from` and not above `to`, as they are now.
+    /// The records of a user whose version is above `from` and not above `to`, as they are now, but
+    /// for those of which nothing is left.
     pub(crate) fn between(
         &self,
         user: &str,
@@ -60,7 +80,7 @@ impl ServerTruth {
         to: u64,
     ) -> impl Iterator<Item = (&str, &str, u64, Option<&str>)> {
         let own = self.records.iter().filter(move |((of, ..), past)| {
-            of == user && from < past.version && past.version <= to
+            of == user && !past.forgotten && from < past.version && past.version <= to
         });
         own.map(|((_, table, rid), past)| {
             (

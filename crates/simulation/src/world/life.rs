@@ -1,5 +1,7 @@
 //! The lives of tabs, and of the server.
 
+use std::rc::Rc;
+
 use tidesync_engine::interface::Input;
 
 use super::{Event, Refusal, World};
@@ -79,6 +81,8 @@ impl World {
     pub(super) fn arrange_server(&mut self) {
         let server = self.plan.server.restart_every_ms;
         self.arrange(server, Event::ServerStops);
+        let forgetting = self.plan.server.forget_every_ms;
+        self.arrange(forgetting, Event::ServerForgets);
         self.arrange(self.plan.net.refusal_every_ms, Event::RefusalBegins);
         self.arrange(self.plan.auth.revoke_every_ms, Event::TokensRevoked);
         self.arrange(self.plan.auth.lockout_every_ms, Event::LockoutBegins);
@@ -113,6 +117,22 @@ impl World {
     pub(super) fn start_server(&mut self) {
         if !self.cloud.is_up() {
             self.cloud.start(self.now);
+        }
+    }
+
+    /// The server removes a part of what is older than it keeps, as it does when nobody waits.
+    pub(super) fn server_forgets(&mut self) {
+        if self.healed_at.is_some() {
+            return;
+        }
+        self.arrange(self.plan.server.forget_every_ms, Event::ServerForgets);
+        let most = self.life.skewed(1, 1_000) as usize;
+        let forgotten = self
+            .cloud
+            .forget(self.now, self.plan.server.retention_ms, most);
+        if let Some(forgotten) = forgotten {
+            self.counts.add(Fault::Forgotten);
+            self.facts.push(Fact::Forgot(Rc::new(forgotten)));
         }
     }
 

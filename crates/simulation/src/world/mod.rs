@@ -58,6 +58,7 @@ pub(crate) enum Event {
     /// The same for the server and what stands before it.
     ServerStops,
     ServerStarts,
+    ServerForgets,
     RefusalBegins,
     RefusalEnds,
     TokensRevoked,
@@ -196,6 +197,7 @@ impl World {
             Event::End(device, spell) => self.end_spell(device, spell),
             Event::ServerStops => self.server_stops_by_itself(),
             Event::ServerStarts => self.start_server(),
+            Event::ServerForgets => self.server_forgets(),
             Event::RefusalBegins => self.begin_refusal(),
             Event::RefusalEnds => self.refusal = None,
             Event::TokensRevoked => self.revoke_tokens(),
