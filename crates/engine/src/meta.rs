@@ -150,8 +150,9 @@ pub(crate) struct Counts {
 
 impl Meta {
     /// The next pull begins from scratch, and what it does not bring is looked at: sent again where
-    /// the server was restored, else removed.
+    /// the server was restored, also where not all of that was looked at before; else removed.
     pub(crate) fn begin_anew(&mut self, restored: bool) {
+        let restored = restored || self.sweep.as_ref().is_some_and(|sweep| sweep.restored);
         self.cursor = None;
         self.generation = self.generation.saturating_add(1);
         self.sweep = Some(Sweep::new(restored));

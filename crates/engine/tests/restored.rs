@@ -8,6 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use serde_json::{Value, json};
 use world::World;
+use world::server::Fault;
 
 /// A device whose last change was acknowledged after a copy was made, which was restored then; and
 /// another has made the same version of the same record since. The first has not pulled.
@@ -56,5 +57,33 @@ fn a_push_on_a_version_that_was_given_again_is_done_after_comparing() {
     assert_eq!(world.resolved.get(&call), Some(&true));
     let there = there(&world);
     assert_eq!((&there["x"], &there["y"]), (&json!(2), &json!(3)));
+    world.assert_synced("alice");
+}
+
+/// The server has forgotten this client before all that it lost was sent again.
+#[test]
+fn what_a_restored_server_lacks_is_sent_also_by_a_new_client() {
+    let mut world = World::started(&["files"]);
+    let copy = world.server.copy();
+    world.server.pulls_fail = true;
+    for key in ["a", "b"] {
+        world.put("files", key, r#"{"n":1}"#);
+    }
+    world.run(3_000);
+    assert_eq!(world.server.values("alice", "files").len(), 2);
+    world.server.restore(copy);
+    world.server.pulls_fail = false;
+    world.put("files", "c", r#"{"n":1}"#);
+    let expired = Fault::Refuse {
+        status: 409,
+        code: "client-expired",
+    };
+    // The first is refused for where the server was, the next two in this sync and the one after it.
+    world.server.script = [Fault::None, expired.clone(), expired].into();
+    world.run(400_000);
+    let call = world.force();
+    world.run(100_000);
+    assert_eq!(world.resolved.get(&call), Some(&true));
+    assert_eq!(world.disk.values("files").len(), 3);
     world.assert_synced("alice");
 }

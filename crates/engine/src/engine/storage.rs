@@ -310,8 +310,7 @@ fn with_tables<'a>(
         .iter()
         .any(|table| !meta.tables.contains_key(&table.name));
     if grows && meta.cursor.is_some() {
-        let restored = meta.sweep.as_ref().is_some_and(|sweep| sweep.restored);
-        meta.begin_anew(restored);
+        meta.begin_anew(false);
     }
     for table in tables {
         let space = config.shared_space(&table.name).unwrap_or_default();
