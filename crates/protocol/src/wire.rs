@@ -324,6 +324,10 @@ pub struct ErrorBody {
     /// [`code::EPOCH_CHANGED`]: the server's epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
+    /// [`code::EPOCH_CHANGED`]: by space, the version up to which what the client knows is what the
+    /// server has, as far as the server can tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parted: BTreeMap<String, u64>,
     /// [`code::WRONG_OFFSET`]: where the blob goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<u64>,

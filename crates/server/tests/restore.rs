@@ -276,7 +276,70 @@ fn a_place_goes_on_with_the_spaces_that_a_push_does_not_name() {
         [None, Some(1)],
         "of what was done before too"
     );
-    assert_eq!(push(3, "~", Some("x")).status, 400);
+}
+
+/// A client that had another server before: it must not blame its operations for that.
+#[test]
+fn a_place_of_another_server_is_one_of_another_history() {
+    let server = start_with(|_| {});
+    write(&server, 0);
+    let epoch = part(&server.pull("alice", ""), "epoch");
+    for place in ["x", "", "7.9"] {
+        let refused = push_at(&server, place, &[put("i.9", "n9", &json!(9))]);
+        assert_eq!(
+            (refused.status, part(&refused, "epoch")),
+            (410, epoch.clone())
+        );
+        let refused = server.pull("alice", &format!("place={place}"));
+        assert_eq!(
+            (refused.status, part(&refused, "epoch")),
+            (410, epoch.clone())
+        );
+    }
+    assert_eq!(server.records().len(), 1, "nothing was done");
+}
+
+#[test]
+fn who_must_begin_anew_is_told_where_the_histories_part() {
+    // Where nothing came since the copy, as much as was lost, and more.
+    for again in [0, 3, 7] {
+        let restored = restored(2, 3, again);
+        let parted = |cursor: &str| {
+            let refused = restored.server.pull("alice", &format!("cursor={cursor}"));
+            assert_eq!(refused.status, 410);
+            refused.json()["parted"].clone()
+        };
+        assert_eq!(parted(&restored.late), json!({ "~": 2 }), "{again}");
+        // Also once the new epoch has begun, and to who has lost nothing.
+        assert_eq!(parted(&restored.late), json!({ "~": 2 }), "{again}");
+        assert_eq!(parted(&restored.early), json!({ "~": 2 }), "{again}");
+        assert_eq!(parted("x"), json!(null));
+    }
+    let it = acknowledged();
+    let refused = push_at(&it.server, &it.place, &[]);
+    assert_eq!(refused.json()["parted"], json!({ "~": 1 }));
+}
+
+/// The copy is from before the last start of the server that has given anything: nobody here knows it.
+#[test]
+fn of_a_start_that_was_lost_as_a_whole_nothing_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, copy) = (folder.path().join("a.db"), folder.path().join("copy.db"));
+    let server = serve(&path);
+    write(&server, 0);
+    let into = copy.to_str().expect("text");
+    let copied = server.database().execute("VACUUM INTO ?1", [into]);
+    copied.expect("a copy");
+    drop(server);
+    let server = serve(&path);
+    write(&server, 1);
+    let late = part(&server.pull("alice", ""), "cursor");
+    drop(server);
+    std::fs::rename(&copy, &path).expect("the copy in its place");
+    let server = serve(&path);
+    let refused = server.pull("alice", &format!("cursor={late}"));
+    assert_eq!(refused.code(), "epoch-changed");
+    assert_eq!(refused.json()["parted"], json!(null));
 }
 
 #[test]

@@ -190,8 +190,9 @@ fn bad_requests_open_no_stream() {
         "never a token in an address"
     );
     let malformed = (400, "malformed".to_owned());
-    assert_eq!(open(&format!("{path}?cursor=x"), &bearer), malformed);
     assert_eq!(open(&format!("{path}?other=x"), &bearer), malformed);
+    let unknown = (410, "epoch-changed".to_owned());
+    assert_eq!(open(&format!("{path}?cursor=x"), &bearer), unknown);
     write(&server, "bob", 'b', 1);
     let theirs = cursor(&server, "bob");
     let expired = (410, "cursor-expired".to_owned());

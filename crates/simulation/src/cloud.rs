@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
-use tidesync_protocol::wire::{
-    ErrorBody, Op, PROTOCOL, PullResponse, PushResponse, Verdict, VerdictEntry,
-};
+use tidesync_protocol::wire::{Op, PROTOCOL, PullResponse, PushResponse, Verdict, VerdictEntry};
 use tidesync_server::access::{Grant, own_space};
 use tidesync_server::http::ApiError;
 use tidesync_server::push::{CheckedOp, Push, read};
@@ -187,16 +185,16 @@ impl Cloud {
 
     fn refuse_pull(&mut self, error: PullError) -> Reply {
         let error = match error {
-            PullError::Malformed => ApiError::Malformed("`cursor` is none of this server's"),
             PullError::Expired => ApiError::CursorExpired,
-            PullError::EpochChanged { epoch } => ApiError::EpochChanged { epoch },
-            PullError::Restored { epoch } => {
+            PullError::EpochChanged { epoch, parted } => ApiError::EpochChanged { epoch, parted },
+            PullError::Restored { epoch, parted } => {
                 let fresh = format!("epoch-after-{}", self.starts);
                 let identity = &mut self.identity;
                 let renewed = store::renew_epoch(&self.connection, identity, &epoch, &fresh);
                 renewed.expect("a new epoch");
                 ApiError::EpochChanged {
                     epoch: self.identity.epoch.clone(),
+                    parted,
                 }
             }
             PullError::Sqlite(error) => panic!("the server's database failed: {error}"),
@@ -411,21 +409,11 @@ fn row(connection: &Connection, space: &str, op: &Op) -> Option<ServerRow> {
 
 /// A refusal as the HTTP layer gives it.
 fn refusal(error: &ApiError) -> Reply {
-    let epoch = match error {
-        ApiError::EpochChanged { epoch } => Some(epoch.clone()),
-        _ => None,
-    };
-    let body = ErrorBody {
-        code: error.code().to_owned(),
-        message: error.to_string(),
-        epoch,
-        received: None,
-    };
     let busy = *error == ApiError::Unavailable;
     Reply::Answer {
         status: error.status().as_u16(),
         retry_after: busy.then(|| BUSY_RETRY_S.to_string()),
-        body: serde_json::to_string(&body).expect("a refusal in JSON"),
+        body: serde_json::to_string(&error.body()).expect("a refusal in JSON"),
     }
 }
 

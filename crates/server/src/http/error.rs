@@ -8,6 +8,7 @@ use tidesync_protocol::wire::{ErrorBody, code};
 
 use crate::push::PushError;
 use crate::readers::ReadError;
+use crate::store::Parted;
 use crate::writer::WriteError;
 
 /// Seconds after which a server that could not take a push may be asked again.
@@ -60,6 +61,8 @@ pub enum ApiError {
     EpochChanged {
         /// The server's epoch.
         epoch: String,
+        /// Where what the client knows and what the server has part.
+        parted: Parted,
     },
     /// More than a limit allows (413).
     #[error("{what}; the limit is {limit}")]
@@ -137,18 +140,24 @@ impl ApiError {
         }
     }
 
-    fn epoch(&self) -> Option<&str> {
-        if let Self::EpochChanged { epoch } = self {
-            return Some(epoch);
+    /// The body of the answer.
+    #[must_use]
+    pub fn body(&self) -> ErrorBody {
+        let mut body = ErrorBody {
+            code: self.code().to_owned(),
+            message: self.to_string(),
+            epoch: None,
+            parted: Parted::new(),
+            received: None,
+        };
+        if let Self::EpochChanged { epoch, parted } = self {
+            body.epoch = Some(epoch.clone());
+            body.parted.clone_from(parted);
         }
-        None
-    }
-
-    fn received(&self) -> Option<u64> {
         if let Self::WrongOffset { received } = self {
-            return Some(*received);
+            body.received = Some(*received);
         }
-        None
+        body
     }
 
     fn retry_after_s(&self) -> Option<u64> {
@@ -177,13 +186,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = ErrorBody {
-            code: self.code().to_owned(),
-            message: self.to_string(),
-            epoch: self.epoch().map(str::to_owned),
-            received: self.received(),
-        };
-        let mut response = (self.status(), Json(body)).into_response();
+        let mut response = (self.status(), Json(self.body())).into_response();
         if let Some(seconds) = self.retry_after_s() {
             response
                 .headers_mut()

@@ -82,16 +82,15 @@ pub(super) async fn read_at<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     match shared.readers.read(read).await? {
         Ok(read) => Ok(read),
-        Err(PullError::Malformed) => Err(ApiError::Malformed(
-            "`cursor` or `place` is none of this server's",
-        )),
         Err(PullError::Expired) => Err(ApiError::CursorExpired),
-        Err(PullError::EpochChanged { epoch }) => Err(ApiError::EpochChanged { epoch }),
-        Err(PullError::Restored { epoch }) => {
+        Err(PullError::EpochChanged { epoch, parted }) => {
+            Err(ApiError::EpochChanged { epoch, parted })
+        }
+        Err(PullError::Restored { epoch, parted }) => {
             let fresh = random_id().map_err(|_| ApiError::Internal)?;
             let epoch = shared.writer.renew_epoch(epoch, fresh).await?;
             tracing::warn!("the database was restored from an older copy: a new epoch begins");
-            Err(ApiError::EpochChanged { epoch })
+            Err(ApiError::EpochChanged { epoch, parted })
         }
         Err(PullError::Sqlite(error)) => {
             tracing::error!(error = crate::group::describe(&error), "reading failed");

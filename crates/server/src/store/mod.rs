@@ -28,7 +28,7 @@ pub use blobs::{
     Appended, BlobError, BlobLimits, BlobPart, BlobProgress, CHUNK_BYTES_MAX, Chunk, append_blob,
     blob_digest, blob_progress, finish_blob, read_blob,
 };
-pub use pull::{LIMIT_MAX, PAGE_BYTES_MAX, PullError, check_place, head, pull};
+pub use pull::{LIMIT_MAX, PAGE_BYTES_MAX, Parted, PullError, check_place, head, pull};
 pub use retention::forget;
 
 use crate::random::{RandomError, random_bytes, random_id};

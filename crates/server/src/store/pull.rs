@@ -1,5 +1,7 @@
 //! Reading what has changed since a cursor: in one snapshot, without holding up the writer.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use tidesync_protocol::wire::{PROTOCOL, PullResponse, Record};
 
@@ -17,20 +19,23 @@ pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// About the bytes of a change besides its value and its names.
 const CHANGE_BYTES: usize = 160;
 
+/// Up to which version of a space what a reader knows of it is what is here, by its name on the wire, as
+/// far as that can be told.
+pub type Parted = BTreeMap<String, u64>;
+
 /// Nothing is pulled.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
-    /// The text is not a cursor.
-    #[error("the cursor is none")]
-    Malformed,
     /// Tombstones that the cursor's reader never saw are gone, or it is another user's.
     #[error("the cursor is too old")]
     Expired,
-    /// The cursor is of another epoch than `epoch`, the database's.
+    /// The cursor is of another epoch than `epoch`, the database's, or of no server like this one.
     #[error("the server was restored from an older copy")]
     EpochChanged {
         /// The database's epoch.
         epoch: String,
+        /// Where the histories part.
+        parted: Parted,
     },
     /// The cursor is of this epoch, and yet this database never gave it: it was restored from an older
     /// copy, and needs a new epoch ([`super::renew_epoch`]).
@@ -38,6 +43,8 @@ pub enum PullError {
     Restored {
         /// The epoch that is over.
         epoch: String,
+        /// Where the histories part.
+        parted: Parted,
     },
     /// SQLite refused.
     #[error(transparent)]
@@ -57,7 +64,10 @@ pub fn pull(
     limit: usize,
 ) -> Result<PullResponse, PullError> {
     let snapshot = Snapshot::open(connection)?;
-    let (mut readers, left) = snapshot.readers(grant, cursor)?;
+    let Readers {
+        mut readers,
+        left,
+    } = snapshot.readers(grant, cursor)?;
     let mut page = Page {
         changes: Vec::new(),
         limit: limit.clamp(1, LIMIT_MAX),
@@ -94,7 +104,10 @@ pub fn head(
     cursor: Option<&str>,
 ) -> Result<String, PullError> {
     let snapshot = Snapshot::open(connection)?;
-    let (mut readers, _) = snapshot.readers(grant, cursor)?;
+    let Readers {
+        mut readers,
+        ..
+    } = snapshot.readers(grant, cursor)?;
     for Reader { space, head, place } in &mut readers {
         snapshot.advance(space, place, head.version)?;
     }
@@ -108,22 +121,12 @@ pub fn head(
 /// [`PullError`], none of them [`PullError::Expired`].
 pub fn check_place(connection: &Connection, grant: &Grant, place: &str) -> Result<(), PullError> {
     let snapshot = Snapshot::open(connection)?;
-    let cursor = snapshot.genuine(place, grant.subject()).map_err(|error| {
+    match snapshot.genuine(place, grant) {
+        Ok(_) => Ok(()),
         // Nobody knows from where it is: as good as of another history.
-        if matches!(error, PullError::Expired) {
-            let epoch = snapshot.epoch.clone();
-            PullError::EpochChanged { epoch }
-        } else {
-            error
-        }
-    })?;
-    for (name, place) in &cursor.places {
-        if let Some(space) = grant.space(name) {
-            let head = Head::load(&snapshot.transaction, &space.stored)?;
-            snapshot.possible(&space, head, place)?;
-        }
+        Err(PullError::Expired) => Err(snapshot.unknown()),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 /// The start of the server that gave a version of the space that is stored as `space`.
@@ -150,6 +153,13 @@ struct Reader {
     space: Space,
     head: Head,
     place: Place,
+}
+
+/// Where a reader is in all of its spaces.
+struct Readers {
+    readers: Vec<Reader>,
+    /// How many changes its cursor says are left, where it knows all of its spaces.
+    left: Option<u64>,
 }
 
 struct Page {
@@ -187,29 +197,21 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// Where the reader is in each space, at its start in those that the cursor does not know; and what
-    /// the cursor says is left, if it knows them all.
-    fn readers(
-        &self,
-        grant: &Grant,
-        cursor: Option<&str>,
-    ) -> Result<(Vec<Reader>, Option<u64>), PullError> {
+    /// Where the reader is in each space, at its start in those that the cursor does not know.
+    fn readers(&self, grant: &Grant, cursor: Option<&str>) -> Result<Readers, PullError> {
         let mut cursor = match cursor {
             None => Cursor::default(),
-            Some(text) => self.genuine(text, grant.subject())?,
+            Some(text) => self.genuine(text, grant)?,
         };
         let mut readers = Vec::new();
         let mut left = cursor.left;
         for space in grant.spaces() {
             let head = Head::load(&self.transaction, &space.stored)?;
             let place = match cursor.places.remove(&space.name) {
-                Some(place) => {
-                    self.possible(&space, head, &place)?;
-                    if place.known() < head.forgotten_version {
-                        return Err(PullError::Expired);
-                    }
-                    place
+                Some(place) if place.known() < head.forgotten_version => {
+                    return Err(PullError::Expired);
                 }
+                Some(place) => place,
                 None => {
                     left = None;
                     Place {
@@ -221,32 +223,77 @@ impl<'a> Snapshot<'a> {
             };
             readers.push(Reader { space, head, place });
         }
-        Ok((readers, left))
+        Ok(Readers {
+            readers,
+            left,
+        })
     }
 
-    fn genuine(&self, text: &str, subject: &str) -> Result<Cursor, PullError> {
-        let (epoch, cursor) = match Cursor::from_text(text, &self.secret, subject) {
-            Ok(cursor) => (cursor.epoch.clone(), Some(cursor)),
-            Err(CursorError::Foreign { epoch }) => (epoch, None),
-            Err(CursorError::Malformed) => return Err(PullError::Malformed),
+    /// Reads a cursor or place that this database gave.
+    fn genuine(&self, text: &str, grant: &Grant) -> Result<Cursor, PullError> {
+        let cursor = match Cursor::from_text(text, &self.secret, grant.subject()) {
+            Ok(cursor) => cursor,
+            Err(CursorError::Foreign { epoch }) if epoch == self.epoch => {
+                return Err(PullError::Expired);
+            }
+            Err(CursorError::Foreign { .. } | CursorError::Malformed) => return Err(self.unknown()),
         };
-        if epoch != self.epoch {
+        if cursor.epoch != self.epoch {
             return Err(PullError::EpochChanged {
                 epoch: self.epoch.clone(),
+                parted: self.parted(grant, &cursor)?,
             });
         }
-        cursor.ok_or(PullError::Expired)
-    }
-
-    /// That this database gave the place.
-    fn possible(&self, space: &Space, head: Head, place: &Place) -> Result<(), PullError> {
-        let known = place.known();
-        if head.version < known || self.boot(space, known)? != place.boot {
+        for (name, place) in &cursor.places {
+            let space = grant.space(name);
+            if space.map_or(Ok(true), |space| self.is_possible(&space, place))? {
+                continue;
+            }
             return Err(PullError::Restored {
                 epoch: self.epoch.clone(),
+                parted: self.parted(grant, &cursor)?,
             });
         }
-        Ok(())
+        Ok(cursor)
+    }
+
+    /// What is said of a cursor that is none of this database's.
+    fn unknown(&self) -> PullError {
+        PullError::EpochChanged {
+            epoch: self.epoch.clone(),
+            parted: Parted::new(),
+        }
+    }
+
+    /// Whether this database gave the place.
+    fn is_possible(&self, space: &Space, place: &Place) -> rusqlite::Result<bool> {
+        let known = place.known();
+        let head = Head::load(&self.transaction, &space.stored)?;
+        Ok(known <= head.version && self.boot(space, known)? == place.boot)
+    }
+
+    /// Where what the cursor's reader knows and what is here part: a start of the server goes one way,
+    /// and a copy has the beginning of it. Nothing is said of a space where that start gave nothing.
+    fn parted(&self, grant: &Grant, cursor: &Cursor) -> rusqlite::Result<Parted> {
+        let mut parted = Parted::new();
+        for (name, place) in &cursor.places {
+            let Some(space) = grant.space(name) else {
+                continue;
+            };
+            let last: Option<u64> = self
+                .transaction
+                .prepare_cached(
+                    "SELECT coalesce(
+                         (SELECT min(later.first_version) - 1 FROM space_boots AS later
+                          WHERE later.space = its.space AND later.first_version > its.first_version),
+                         (SELECT version FROM spaces WHERE space = its.space))
+                     FROM space_boots AS its WHERE its.space = ?1 AND its.boot = ?2",
+                )?
+                .query_row((&space.stored, &place.boot), |row| row.get(0))
+                .optional()?;
+            parted.extend(last.map(|last| (name.clone(), last)));
+        }
+        Ok(parted)
     }
 
     /// The start of the server that gave a version.
