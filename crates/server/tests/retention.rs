@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 use support::ops::{delete, on, patch, put, resolved_by};
 use support::start_with;
 use support::store::Store;
+use tidesync_protocol::wire::PullResponse;
+use tidesync_server::access::{Access, Grant};
 use tidesync_server::store::{
     Appended, ApplyError, AuditFilter, BlobLimits, Chunk, PullError, append_blob, audit,
-    blob_digest, blob_progress, finish_blob, forget,
+    blob_digest, blob_progress, finish_blob, forget, pull,
 };
 
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
@@ -117,6 +119,46 @@ fn with_forgotten_tombstone() -> (Store, [String; 4]) {
     assert_eq!(forget_all(&store), 4);
     assert_eq!(store.count("records"), 2);
     (store, [before, under_way_before, under_way_since, since])
+}
+
+/// Who could not read a space while a record of it was removed and forgotten has that record still.
+#[test]
+fn a_grant_that_comes_back_goes_on_where_it_was() {
+    let mut store = Store::new();
+    let granted = |spaces: &[&str]| {
+        let spaces = spaces.iter().map(|it| ((*it).to_owned(), Access::Write));
+        Grant::new("alice", spaces.collect()).expect("good names")
+    };
+    let (with, without) = (granted(&["team"]), granted(&[]));
+    let in_team = |mut op: Value| {
+        op["space"] = json!("team");
+        op
+    };
+    let write = |store: &Store, op: Value| store.push_as(&with, 'z', &[in_team(op)]);
+    write(&store, on(0, 1, put("i.1", "n1", &json!(1))));
+    write(&store, on(0, 2, put("i.2", "n2", &json!(2))));
+    let page = |store: &Store, grant: &Grant, cursor: Option<&str>| {
+        pull(&store.connection, grant, cursor, 9)
+    };
+    let rids = |page: &PullResponse| -> Vec<String> {
+        page.changes.iter().map(|it| it.rid.clone()).collect()
+    };
+    let first = page(&store, &with, None).expect("a page");
+    assert_eq!(rids(&first), ["n1", "n2"]);
+    let withdrawn = page(&store, &without, Some(&first.cursor)).expect("a page");
+    write(&store, on(0, 3, put("i.3", "n3", &json!(3))));
+    let again = page(&store, &with, Some(&withdrawn.cursor)).expect("a page");
+    assert_eq!(rids(&again), ["n3"], "only what is new");
+    write(&store, on(1, 900, delete("i.4", "n1")));
+    store.now_ms += RETENTION_MS + 1;
+    assert_eq!(forget_all(&store), 5);
+    let withdrawn = page(&store, &without, Some(&again.cursor)).expect("a page");
+    let again = page(&store, &with, Some(&withdrawn.cursor));
+    assert!(matches!(again, Err(PullError::Expired)), "{again:?}");
+    // Whoever never had the space has nothing of it.
+    let never = page(&store, &without, None).expect("a page");
+    let newly = page(&store, &with, Some(&never.cursor)).expect("a page");
+    assert_eq!(rids(&newly), ["n2", "n3"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tidesync_protocol::wire::{PROTOCOL, PullResponse, Record};
 use super::cursor::{Cursor, CursorError, Place};
 use super::records::raw;
 use super::spaces::Head;
-use crate::access::{Grant, Space};
+use crate::access::{Grant, SPACES_MAX, Space};
 
 /// Most changes of one page.
 pub const LIMIT_MAX: usize = 1_000;
@@ -66,6 +66,7 @@ pub fn pull(
     let snapshot = Snapshot::open(connection)?;
     let Readers {
         mut readers,
+        withdrawn,
         left,
     } = snapshot.readers(grant, cursor)?;
     let mut page = Page {
@@ -87,7 +88,7 @@ pub fn pull(
         protocol: PROTOCOL,
         spaces: grant.shared().clone(),
         changes: page.changes,
-        cursor: snapshot.cursor(grant, readers, left)?,
+        cursor: snapshot.cursor(grant, readers, withdrawn, left)?,
         epoch: snapshot.epoch,
         more: page.more,
         remaining: left.unwrap_or(0),
@@ -106,12 +107,13 @@ pub fn head(
     let snapshot = Snapshot::open(connection)?;
     let Readers {
         mut readers,
+        withdrawn,
         ..
     } = snapshot.readers(grant, cursor)?;
     for Reader { space, head, place } in &mut readers {
         snapshot.advance(space, place, head.version)?;
     }
-    snapshot.cursor(grant, readers, None)
+    snapshot.cursor(grant, readers, withdrawn, None)
 }
 
 /// That this database gave `place`, or has a cursor that it gave: else it was restored from an older
@@ -158,6 +160,8 @@ struct Reader {
 /// Where a reader is in all of its spaces.
 struct Readers {
     readers: Vec<Reader>,
+    /// Where it was in those that are not granted any more. They may be again: then it goes on from there.
+    withdrawn: BTreeMap<String, Place>,
     /// How many changes its cursor says are left, where it knows all of its spaces.
     left: Option<u64>,
 }
@@ -225,6 +229,7 @@ impl<'a> Snapshot<'a> {
         }
         Ok(Readers {
             readers,
+            withdrawn: cursor.places,
             left,
         })
     }
@@ -350,14 +355,17 @@ impl<'a> Snapshot<'a> {
         &self,
         grant: &Grant,
         readers: Vec<Reader>,
+        withdrawn: BTreeMap<String, Place>,
         left: Option<u64>,
     ) -> Result<String, PullError> {
+        // No more than a token can name, and the own one.
+        let room = (SPACES_MAX + 1).saturating_sub(readers.len());
         let places = readers
             .into_iter()
             .map(|reader| (reader.space.name, reader.place));
         let cursor = Cursor {
             epoch: self.epoch.clone(),
-            places: places.collect(),
+            places: places.chain(withdrawn.into_iter().take(room)).collect(),
             left,
         };
         let text = cursor.to_text(&self.secret, grant.subject());

@@ -46,12 +46,26 @@ impl Store {
         letter: char,
         ops: &[Value],
     ) -> Result<Vec<VerdictEntry>, ApplyError> {
+        self.try_push_as(&self.grant(), letter, ops)
+    }
+
+    fn try_push_as(
+        &self,
+        grant: &Grant,
+        letter: char,
+        ops: &[Value],
+    ) -> Result<Vec<VerdictEntry>, ApplyError> {
         let body = push(&client(letter), "alice", "b", ops);
-        let push = read(&body, &self.grant(), None).expect("a push");
+        let push = read(&body, grant, None).expect("a push");
         let transaction = self.connection.unchecked_transaction()?;
         let pushed = apply_push(&transaction, &self.identity, push, self.now_ms)?;
         transaction.commit()?;
         Ok(pushed.verdicts)
+    }
+
+    /// Pushes with what `grant` grants besides.
+    pub(crate) fn push_as(&self, grant: &Grant, letter: char, ops: &[Value]) -> Vec<VerdictEntry> {
+        self.try_push_as(grant, letter, ops).expect("applied")
     }
 
     pub(crate) fn push(&self, letter: char, ops: &[Value]) -> Vec<VerdictEntry> {
