@@ -295,6 +295,27 @@ fn the_same_batch_ten_times_at_once_has_one_effect() {
     assert_eq!((server.records().len(), version), (100, 100));
 }
 
+/// The space is no part of an operation's hash.
+#[test]
+fn an_id_that_comes_again_for_another_space_is_refused() {
+    let server = start();
+    let bearer = server.bearer_of("alice", &[("team", Access::Write)]);
+    let said = |space: &str, id: &str| {
+        let mut op = put(id, "n1", &json!(1));
+        op["space"] = json!(space);
+        let body = push(&client('a'), "alice", "b", &[op]);
+        let answer = server.post_with(&[("authorization", &bearer)], &body);
+        lines(&answer)[0].clone()
+    };
+    for (id, first, other) in [("i.1", "~", "team"), ("i.2", "team", "~")] {
+        let done = said(first, id);
+        assert!(!done.contains("rejected"), "{done}");
+        assert_eq!(said(other, id), format!("{id} rejected - id-reused"));
+        assert!(said(first, id).starts_with(&format!("{id} duplicate")));
+    }
+    assert_eq!(server.records().len(), 2);
+}
+
 #[test]
 fn an_id_that_comes_again_with_another_content_is_refused() {
     let server = start();

@@ -219,12 +219,12 @@ impl Applying<'_> {
         let space = self.grant.space(&op.space);
         let space = space.ok_or(ApplyError::ForeignSpace)?;
         self.enter(&space)?;
-        let entry = match self.operations.find(&op.op)? {
-            Some((hash, _)) if hash != op.hash => {
+        let entry = match self.operations.find(&op)? {
+            Some((false, _)) => {
                 let message = "the operation id was used before, with another content";
                 rejected(op.op, code::ID_REUSED, message)
             }
-            Some((_, outcome)) => self.again(op, &space, outcome)?,
+            Some((true, outcome)) => self.again(op, &space, outcome)?,
             None if self.operations.may_be_forgotten(&op.op)? => {
                 return Err(ApplyError::ClientExpired);
             }
@@ -269,7 +269,7 @@ impl Applying<'_> {
     fn answer(&mut self, op: Op, performed: Performed) -> Result<VerdictEntry, ApplyError> {
         let entry = match performed.outcome {
             Ok(outcome) => {
-                self.operations.record(&op.op, &op.hash, &outcome)?;
+                self.operations.record(&op, &outcome)?;
                 let verdict = outcome.recorded.verdict();
                 told(op.op, verdict, outcome)
             }

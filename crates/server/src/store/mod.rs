@@ -37,8 +37,11 @@ use crate::random::{RandomError, random_bytes, random_id};
 pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
 /// The version of [`SCHEMA`], kept in `PRAGMA user_version`.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
+
+/// What makes a database of version 2 one of version 3.
+const FROM_2: &str = "ALTER TABLE operations ADD COLUMN target TEXT";
 
 /// Prepared statements that are kept: more than the store has.
 const STATEMENTS_MAX: usize = 64;
@@ -191,14 +194,13 @@ pub fn restart(connection: &mut Connection, start: &Start) -> Result<Identity, O
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
-        0 => {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        }
+        0 => transaction.execute_batch(SCHEMA)?,
+        2 => transaction.execute_batch(FROM_2)?,
         SCHEMA_VERSION => {}
         found if found < SCHEMA_VERSION => return Err(OpenError::OldSchema { found }),
         found => return Err(OpenError::NewerSchema { found }),
     }
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     let known: Option<String> = transaction
         .query_row("SELECT epoch FROM server WHERE id = 1", [], |row| {
             row.get(0)
@@ -278,6 +280,31 @@ mod tests {
         let boots: i64 =
             connection.query_row("SELECT count(*) FROM boots", [], |row| row.get(0))?;
         assert_eq!(boots, 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_database_of_the_format_before_is_brought_up_to_date()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("a.db");
+        let (connection, _) = open(&path, Duration::ZERO, &start("e1", "b1"))?;
+        let columns = |connection: &Connection| -> rusqlite::Result<Vec<String>> {
+            let mut statement =
+                connection.prepare("SELECT name FROM pragma_table_info('operations')")?;
+            let names = statement.query_map([], |row| row.get(0))?;
+            names.collect()
+        };
+        let now = columns(&connection)?;
+        connection.execute_batch("ALTER TABLE operations DROP COLUMN target")?;
+        connection.pragma_update(None, "user_version", 2)?;
+        for boot in ["b2", "b3"] {
+            let (connection, identity) = open(&path, Duration::ZERO, &start("e2", boot))?;
+            assert_eq!(
+                (identity.epoch.as_str(), columns(&connection)?),
+                ("e1", now.clone())
+            );
+        }
         Ok(())
     }
 

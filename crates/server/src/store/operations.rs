@@ -2,7 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql};
-use tidesync_protocol::wire::Verdict;
+use tidesync_protocol::wire::{Op, Verdict};
 
 use super::retention::numbered;
 
@@ -107,21 +107,24 @@ pub(super) struct Operations<'a> {
 }
 
 impl Operations<'_> {
-    /// The hash and outcome under which `op` was recorded.
-    pub(super) fn find(&self, op: &str) -> rusqlite::Result<Option<(String, Outcome)>> {
+    /// The outcome that was recorded under the id of `op`, and whether that was the same operation.
+    pub(super) fn find(&self, op: &Op) -> rusqlite::Result<Option<(bool, Outcome)>> {
         self.connection
             .prepare_cached(
-                "SELECT hash, verdict, version, code FROM operations
-                 WHERE space = ?1 AND client = ?2 AND op = ?3",
+                "SELECT hash = ?4 AND coalesce(target, ?5) = ?5, verdict, version, code
+                 FROM operations WHERE space = ?1 AND client = ?2 AND op = ?3",
             )?
-            .query_row((self.space, self.client, op), |row| {
-                let outcome = Outcome {
-                    recorded: row.get(1)?,
-                    version: row.get(2)?,
-                    code: row.get(3)?,
-                };
-                Ok((row.get(0)?, outcome))
-            })
+            .query_row(
+                (self.space, self.client, &op.op, &op.hash, &op.space),
+                |row| {
+                    let outcome = Outcome {
+                        recorded: row.get(1)?,
+                        version: row.get(2)?,
+                        code: row.get(3)?,
+                    };
+                    Ok((row.get(0)?, outcome))
+                },
+            )
             .optional()
     }
 
@@ -139,21 +142,22 @@ impl Operations<'_> {
     }
 
     /// Records the outcome of `op`.
-    pub(super) fn record(&self, op: &str, hash: &str, outcome: &Outcome) -> rusqlite::Result<()> {
+    pub(super) fn record(&self, op: &Op, outcome: &Outcome) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached(
-                "INSERT INTO operations (space, client, op, hash, verdict, version, code, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO operations (space, client, op, hash, verdict, version, code, at, target)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute((
                 self.space,
                 self.client,
-                op,
-                hash,
+                &op.op,
+                &op.hash,
                 outcome.recorded,
                 outcome.version,
                 &outcome.code,
                 self.now_ms,
+                &op.space,
             ))?;
         Ok(())
     }

@@ -1,4 +1,4 @@
--- Version 2. `space` stands first in every key: it is also the shard key on a distributed database.
+-- Version 3. `space` stands first in every key: it is also the shard key on a distributed database.
 
 -- One row: what this database is. `secret` signs cursors; it goes with every copy of the database, so
 -- that a restored copy knows the cursors that it gave before.
@@ -69,7 +69,8 @@ CREATE UNIQUE INDEX records_by_version ON records (space, version);
 CREATE INDEX tombstones ON records (updated_at) WHERE deleted;
 
 -- The outcome of each operation, so that it has its effect once however often it arrives. `space`
--- is the own space of the client's user, whichever space the operation was for.
+-- is the own space of the client's user; `target` is the one that the operation was for, by its name on
+-- the wire: NULL in rows of version 2.
 CREATE TABLE operations (
     space TEXT NOT NULL,
     client TEXT NOT NULL,
@@ -79,6 +80,7 @@ CREATE TABLE operations (
     version INTEGER,
     code TEXT,
     at INTEGER NOT NULL,
+    target TEXT,
     PRIMARY KEY (space, client, op)
 ) STRICT, WITHOUT ROWID;
 
