@@ -133,6 +133,9 @@ impl Cloud {
             counts.add(Fault::ServerBusy);
             return (refusal(&ApiError::Unavailable), None);
         }
+        if let Some(reply) = self.misplaced(&grant, push.place.as_deref()) {
+            return (reply, None);
+        }
         let fate = if self.rng.chance(plan.crash_before_commit) {
             counts.add(Fault::CrashBeforeCommit);
             Fate::DiesBefore
@@ -165,6 +168,9 @@ impl Cloud {
         let limit = query.get("limit").and_then(|limit| limit.parse().ok());
         let limit = limit.expect("a limit in the query");
         let grant = grant(&request.token);
+        if let Some(reply) = self.misplaced(&grant, query.get("place").map(String::as_str)) {
+            return (reply, None);
+        }
         let answer = match store::pull(&self.connection, &grant, cursor, limit) {
             Ok(answer) => self.tampered(answer),
             Err(error) => return (self.refuse_pull(error), None),
@@ -181,6 +187,12 @@ impl Cloud {
             body: serde_json::to_string(&pulled.answer).expect("an answer in JSON"),
         };
         (reply, Some(pulled))
+    }
+
+    /// The refusal of a place that this server cannot have given.
+    fn misplaced(&mut self, grant: &Grant, place: Option<&str>) -> Option<Reply> {
+        let checked = store::check_place(&self.connection, grant, place?);
+        checked.err().map(|error| self.refuse_pull(error))
     }
 
     fn refuse_pull(&mut self, error: PullError) -> Reply {
