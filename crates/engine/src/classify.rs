@@ -69,12 +69,7 @@ impl Reason {
 }
 
 /// Decides.
-pub(crate) fn classify(
-    outcome: RequestOutcome,
-    expected: Expected<'_>,
-    online: bool,
-    wall_ms: u64,
-) -> Action {
+pub(crate) fn classify(outcome: RequestOutcome, expected: Expected<'_>, online: bool) -> Action {
     match outcome {
         RequestOutcome::Failed { failure } => unanswered(failure, online),
         RequestOutcome::Answer {
@@ -82,7 +77,7 @@ pub(crate) fn classify(
             retry_after,
             body,
         } => {
-            let after_ms = retry_after.and_then(|header| retry_after_ms(&header, wall_ms));
+            let after_ms = retry_after.and_then(|seconds| retry_after_ms(&seconds));
             answered(status, after_ms, &body, expected)
         }
     }
@@ -191,59 +186,11 @@ fn status_code(status: u16) -> String {
     code
 }
 
-/// The wait that a `Retry-After` header asks for; none where it is neither seconds nor a date.
-///
-/// A date is measured against the device's clock, which may be wrong: the caller's cap bounds what
-/// that can do.
-pub(crate) fn retry_after_ms(header: &str, wall_ms: u64) -> Option<u64> {
-    let header = header.trim();
-    if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(
-            header
-                .parse::<u64>()
-                .unwrap_or(u64::MAX)
-                .saturating_mul(1_000),
-        );
-    }
-    Some(http_date_ms(header)?.saturating_sub(wall_ms))
-}
-
-/// `Sun, 06 Nov 1994 08:49:37 GMT` in milliseconds since 1970-01-01 UTC.
-fn http_date_ms(text: &str) -> Option<u64> {
-    const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
-    let (_, date) = text.split_once(',')?;
-    let mut words = date.strip_prefix(' ')?.split(' ');
-    let day: u64 = words.next()?.parse().ok()?;
-    let month = words.next()?.as_bytes();
-    let month = MONTHS.chunks(3).position(|name| name == month)? as u64;
-    let year: u64 = words
-        .next()?
-        .parse()
-        .ok()
-        .filter(|year| (1970..10_000).contains(year))?;
-    let mut time = words
-        .next()?
-        .split(':')
-        .map(|part| part.parse::<u64>().ok());
-    let (hours, minutes, seconds) = (time.next()??, time.next()??, time.next()??);
-    if words.next()? != "GMT" || !(1..=31).contains(&day) || hours > 23 || minutes > 59 {
-        return None;
-    }
-    let days = days_before_year(year) + days_before_month(year, month) + day - 1;
-    Some((((days * 24 + hours) * 60 + minutes) * 60 + seconds.min(60)) * 1_000)
-}
-
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn days_before_year(year: u64) -> u64 {
-    let leaps = |year: u64| year / 4 - year / 100 + year / 400;
-    (year - 1970) * 365 + leaps(year - 1) - leaps(1969)
-}
-
-fn days_before_month(year: u64, month: u64) -> u64 {
-    const DAYS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let days: u64 = DAYS.iter().take(month as usize).sum();
-    days + u64::from(month > 1 && is_leap(year))
+/// The wait that a `Retry-After` header asks for; none where it is no number of seconds.
+pub(crate) fn retry_after_ms(seconds: &str) -> Option<u64> {
+    let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| {
+        let seconds = seconds.parse().unwrap_or(u64::MAX);
+        seconds.saturating_mul(1_000)
+    })
 }

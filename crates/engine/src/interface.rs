@@ -835,7 +835,7 @@ pub enum RequestOutcome {
     Answer {
         /// The HTTP status.
         status: u16,
-        /// The `Retry-After` header as it stands.
+        /// The `Retry-After` header: seconds, also where it gave a date.
         retry_after: Option<String>,
         /// The body.
         body: String,

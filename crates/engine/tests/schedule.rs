@@ -235,22 +235,6 @@ fn retry_after_is_obeyed_when_longer_and_up_to_an_hour() {
 }
 
 #[test]
-fn a_retry_after_date_is_bounded_too() {
-    let mut world = started();
-    world.latency = 0;
-    let fault = Fault::Answer {
-        status: 503,
-        retry_after: Some("Thu, 01 Jan 2026 00:05:00 GMT"),
-        body: "",
-    };
-    world.server.script.push_back(fault);
-    world.put(FILES, "a", "1");
-    world.run(4_000_000);
-    let until = world.sent[1].at - 1_000;
-    assert_eq!(until, 300_000);
-}
-
-#[test]
 fn five_failures_open_the_breaker_and_capture_goes_on() {
     let mut world = started();
     world.server.fault = Some(Fault::Network);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { downloadBlob } from '../shell/blob-lane'
-import { Silence } from '../shell/request'
+import { Silence, wholeAnswer } from '../shell/request'
 import { Transport } from '../shell/transport'
 import { sha256 } from './blob-server'
 
@@ -46,6 +46,20 @@ it('a file on a slow line has as long as it needs while pieces come', async () =
 
 it('a file whose next piece does not come in time is given up', async () => {
   expect(await pullWith(LIMIT + 10)).toEqual({ is: 'failed', failure: 'timeout' })
+})
+
+it('a wait that an answer asks for is told in seconds, also where it is a date', async () => {
+  vi.setSystemTime(Date.UTC(1994, 10, 6, 8, 49, 30, 500))
+  const told = async (header: string) => {
+    const answer = await wholeAnswer(new Response('', { headers: { 'retry-after': header } }))
+    return answer.retryAfter
+  }
+  expect(await told('120')).toBe('120')
+  expect(await told('Sun, 06 Nov 1994 08:49:37 GMT')).toBe('7')
+  expect(await told('Sun, 06 Nov 1994 08:49:27 GMT')).toBe('0')
+  for (const wrong of ['soon', 'Sun, 06 XXX 1994 08:49:37 GMT']) {
+    expect(await told(wrong)).toBe(wrong)
+  }
 })
 
 it('what goes on after the end of a wait begins no new one', () => {

@@ -165,6 +165,7 @@ export type RequestOutcome =
   | {
       readonly is: 'answer'
       readonly status: number
+      /** Seconds. */
       readonly retryAfter: string | null
       readonly body: string
     }

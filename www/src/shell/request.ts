@@ -87,9 +87,16 @@ export async function wholeAnswer(
   return {
     is: 'answer',
     status: response.status,
-    retryAfter: response.headers.get('retry-after'),
+    retryAfter: inSeconds(response.headers.get('retry-after')),
     body: await response.text(),
   }
+}
+
+/** A `Retry-After` that gives a date is told in seconds from now, by this device's clock. */
+function inSeconds(retryAfter: string | null): string | null {
+  const at = retryAfter?.endsWith('GMT') ? Date.parse(retryAfter) : Number.NaN
+  if (Number.isNaN(at)) return retryAfter
+  return String(Math.max(0, Math.ceil((at - Date.now()) / 1000)))
 }
 
 /** What the engine is told of an error: below HTTP the browser does not tell scripts why. */

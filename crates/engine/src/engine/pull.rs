@@ -119,7 +119,7 @@ impl Engine {
             return;
         };
         let online = self.session.online;
-        match classify(outcome, Expected::Pull, online, self.now.wall_ms) {
+        match classify(outcome, Expected::Pull, online) {
             Action::Take(answer) => {
                 self.server_answered();
                 self.take_answer(answer);

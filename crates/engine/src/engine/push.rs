@@ -97,7 +97,7 @@ impl Engine {
             return;
         };
         let (expected, online) = (Expected::Push(&name), self.session.online);
-        match classify(outcome, expected, online, self.now.wall_ms) {
+        match classify(outcome, expected, online) {
             Action::Settle(answer) => {
                 self.server_answered();
                 let ops = self.database.as_ref().and_then(|it| it.staged.get(&batch));
