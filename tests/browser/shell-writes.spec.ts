@@ -258,7 +258,7 @@ test('a store that is not there is told as that, a lost connection as closed', a
         ...{ bytesMax: 1_000, opsMax: 10, values: false },
       })
     const missing = await read('nowhere')
-    engine.shell.stop()
+    await m.upgradeElsewhere('app')
     return [missing, await read('outside')]
   })
   expect(outcomes).toEqual([
