@@ -2,6 +2,7 @@
 //! transaction (DESIGN section 5).
 
 use tidesync_protocol::hash::{FieldHasher, Fields};
+use tidesync_protocol::wire::Access;
 
 use crate::config::Config;
 use crate::database::{Change, Database};
@@ -11,7 +12,7 @@ use crate::interface::{
 };
 use crate::overlay::{self, Before, Outcome, Replaced, overlay};
 use crate::references;
-use crate::remote::Remote;
+use crate::remote::{Remote, access};
 use crate::shadow::{ABSENT, Entry, Field, Names, Page, WHOLE};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::staged::Held;
@@ -38,6 +39,8 @@ pub(crate) struct Applying {
     pub(crate) restores: bool,
     /// Whether a verdict brought these very records: they are taken over, new or not.
     pub(crate) asked: bool,
+    /// The spaces that the pull covers, as JSON.
+    pub(crate) spaces: String,
     /// The local names, of each change; none where there is nothing to name.
     lids: Vec<Option<String>>,
     /// What must have a local name: table, id on the server, and whether a new name may be given.
@@ -242,6 +245,7 @@ impl Applying {
             now,
             restores: self.restores,
             asked: self.asked,
+            spaces: &self.spaces,
         };
         let mut taken = Vec::new();
         for (remote, lid) in self.changes.iter().zip(&self.lids) {
@@ -330,6 +334,8 @@ pub(crate) struct Taker<'a, 'b> {
     pub(crate) restores: bool,
     /// Whether the server was asked for these very records: they are taken over, new or not.
     pub(crate) asked: bool,
+    /// The spaces that the pull covers, as JSON.
+    pub(crate) spaces: &'a str,
 }
 
 impl Taker<'_, '_> {
@@ -380,20 +386,26 @@ impl Taker<'_, '_> {
             page,
             lid,
             all: false,
+            removes: false,
         };
         let differs = match &theirs {
             Some(theirs) => before.is_changed(theirs),
             None => was_here,
         };
-        // The server has lost what it had confirmed: it was restored from an older copy, and may have
-        // given the version again since, to another change.
+        // The server has lost what it had confirmed: it was restored from an older copy, and others may have
+        // changed the record since. Where nothing may be sent, what it has is taken.
+        let parted = known
+            .as_ref()
+            .and_then(|known| self.parted(remote, known.version));
         let lost = compares
             && known.as_ref().is_some_and(|known| {
                 known.version > remote.version
-                    || known.version == remote.version && differs && self.is_restored()
-            });
+                    || differs && parted.is_some_and(|parted| parted < known.version)
+            })
+            && access(self.spaces, &remote.space) == Some(Access::Write);
         let before = Before {
             all: lost,
+            removes: parted.is_none_or(|parted| remote.version <= parted),
             ..before
         };
         let mut replaced = None;
@@ -429,7 +441,13 @@ impl Taker<'_, '_> {
         // What the server has lost is no news that an app could be behind of.
         let known = known.filter(|_| !lost);
         let replaced = replaced.as_deref();
-        self.advance(remote, lid, (known.as_ref(), replaced), theirs.as_ref());
+        // What is sent again was made on what both knew: what others have changed since stands against it.
+        let version = match parted {
+            Some(parted) if lost => parted.min(remote.version),
+            _ => remote.version,
+        };
+        let known = (known.as_ref(), replaced);
+        self.advance((remote, version), lid, known, theirs.as_ref());
         true
     }
 
@@ -451,6 +469,15 @@ impl Taker<'_, '_> {
     fn is_restored(&self) -> bool {
         let sweep = self.database.meta.sweep.as_ref();
         sweep.is_some_and(|sweep| sweep.restored)
+    }
+
+    /// Up to which version what is known here is what a server has that was restored; none where nobody can
+    /// say. A server that does not say may have given a version again, to another change.
+    fn parted(&self, remote: &Remote, known: u64) -> Option<u64> {
+        let sweep = self.database.meta.sweep.as_ref();
+        let sweep = sweep.filter(|sweep| sweep.restored)?;
+        let again = (known == remote.version).then(|| known - 1);
+        sweep.parted(&remote.space).or(again)
     }
 
     /// What waits in the log is from before these fields were replaced, and may undo that as if the
@@ -553,11 +580,11 @@ impl Taker<'_, '_> {
         {
             return;
         }
-        let value = remote.value.as_ref();
+        let (value, to) = (remote.value.as_ref(), (remote, remote.version));
         match value.map(|value| hasher.field_hashes(value.as_bytes())) {
-            None => self.advance(remote, lid, (known.as_ref(), replaced), None),
+            None => self.advance(to, lid, (known.as_ref(), replaced), None),
             Some(Ok(theirs)) => {
-                self.advance(remote, lid, (known.as_ref(), replaced), Some(&theirs));
+                self.advance(to, lid, (known.as_ref(), replaced), Some(&theirs));
             }
             Some(Err(_)) => {}
         }
@@ -565,7 +592,7 @@ impl Taker<'_, '_> {
 
     fn advance(
         &mut self,
-        remote: &Remote,
+        (remote, version): (&Remote, u64),
         lid: &str,
         (known, replaced): Known<'_>,
         theirs: Option<&Fields<'_>>,
@@ -582,7 +609,7 @@ impl Taker<'_, '_> {
         }
         let entry = Entry {
             rid: (generated || remote.rid != lid).then(|| remote.rid.clone()),
-            version: remote.version,
+            version,
             owner: database.meta.owner.unwrap_or(0),
             deleted: theirs.is_none() && !outlives,
             fields,

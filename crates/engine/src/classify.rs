@@ -4,7 +4,7 @@ use tidesync_protocol::wire::{PROTOCOL, code};
 
 use crate::answer::{Answer, epoch, refusal};
 use crate::interface::{RequestOutcome, TransportFailure};
-use crate::remote::PullAnswer;
+use crate::remote::{PullAnswer, said_of};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +24,12 @@ pub(crate) enum Action {
     Take(PullAnswer),
     /// The server has no such route: it takes pushes only.
     NotOffered,
-    /// The place where the last pull ended is gone; the epoch where that is new.
-    Restart { epoch: Option<String> },
+    /// The place where the last pull ended is gone; the epoch where that is new. And where what is known here
+    /// and what the server has part, as JSON, where it says.
+    Restart {
+        epoch: Option<String>,
+        parted: Option<String>,
+    },
     /// The server has forgotten what this client has sent before.
     NewClient,
     /// The token does not hold: once more with a new one.
@@ -124,7 +128,8 @@ fn answered(status: u16, after_ms: Option<u64>, body: &str, expected: Expected<'
     }
     if says(code::CURSOR_EXPIRED) || says(code::EPOCH_CHANGED) {
         let epoch = epoch(body).filter(|_| says(code::EPOCH_CHANGED));
-        return Action::Restart { epoch };
+        let parted = said_of(body, "parted");
+        return Action::Restart { epoch, parted };
     }
     // The bytes of a Blob are refused where the operation that names them would be.
     let no_space = says(code::READ_ONLY) || says(code::WRONG_SPACE);

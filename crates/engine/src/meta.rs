@@ -1,8 +1,9 @@
 //! What the engine keeps of itself in the database, as JSON: small, and written with every step.
 
 use tidesync_protocol::json::{Json, ObjectWriter, push_text, read};
-use tidesync_protocol::wire::OWN_SPACE;
+use tidesync_protocol::wire::Access;
 
+use crate::remote::{access, said_of};
 use crate::rng::Rng;
 use crate::sorted::SortedMap;
 
@@ -57,6 +58,9 @@ pub(crate) struct Sweep {
     pub(crate) bucket: u32,
     /// The spaces that the pull covered besides the user's own, as JSON; empty where there are none.
     pub(crate) spaces: String,
+    /// By space, as JSON, the version up to which what is known here is what a restored server has;
+    /// empty where it does not say.
+    pub(crate) parted: String,
 }
 
 impl Sweep {
@@ -67,19 +71,23 @@ impl Sweep {
             table: String::new(),
             bucket: 0,
             spaces: String::new(),
+            parted: String::new(),
         }
     }
 
     /// Whether it says anything of the tables of a space: one that was not asked for has lost nothing,
     /// and to one that may not be changed nothing can be sent again.
     pub(crate) fn covers(&self, space: &str) -> bool {
-        if space == OWN_SPACE {
-            return true;
+        match access(&self.spaces, space) {
+            None => false,
+            Some(Access::Read) => !self.restored,
+            Some(Access::Write) => true,
         }
-        let access = read(&self.spaces, 1, |json| json.get(space).optional(Json::text));
-        access
-            .flatten()
-            .is_some_and(|access| !self.restored || access == "rw")
+    }
+
+    /// The version of a space up to which what is known here is what the restored server has.
+    pub(crate) fn parted(&self, space: &str) -> Option<u64> {
+        said_of(&self.parted, space)?.parse().ok()
     }
 
     fn to_json(&self) -> String {
@@ -91,6 +99,9 @@ impl Sweep {
         if !self.spaces.is_empty() {
             json.json("spaces", &self.spaces);
         }
+        if !self.parted.is_empty() {
+            json.json("parted", &self.parted);
+        }
         json.finish()
     }
 
@@ -101,6 +112,7 @@ impl Sweep {
             table: json.get("table").text(),
             bucket: json.get("bucket").small(),
             spaces: json.member("spaces").map(Json::raw).unwrap_or_default(),
+            parted: json.member("parted").map(Json::raw).unwrap_or_default(),
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Before<'a> {
     pub(crate) lid: &'a str,
     /// Every field that differs counts as changed: the server has lost what it knew.
     pub(crate) all: bool,
+    /// Then also one that is not here: what the server has is from before, and nobody has added it since.
+    pub(crate) removes: bool,
 }
 
 /// Lays the changes of `local` since `before` over `remote`.
@@ -77,7 +79,7 @@ impl Before<'_> {
     /// Whether the app has removed a field that it does not have.
     fn is_removed(self, name: &str) -> bool {
         let Some(entry) = self.page.get(self.lid).filter(|_| !self.all) else {
-            return self.all;
+            return self.all && self.removes;
         };
         let known = self.page.find(&entry.fields, name).is_some();
         let echo = self.page.find(&entry.stale, name) == Some(ABSENT);

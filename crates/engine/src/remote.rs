@@ -1,6 +1,7 @@
 //! Records as the server has them: changes of a pull, and what stands against an operation.
 
 use tidesync_protocol::json::{Json, read};
+use tidesync_protocol::wire::{Access, OWN_SPACE};
 
 /// A record as the server has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +40,24 @@ impl Remote {
         let complete = deleted.unwrap_or_default() != record.value.is_some();
         (complete && record.version > 0).then_some(record)
     }
+}
+
+/// What may be done in a space, by what a pull's answer says of those that it covers; none where it does
+/// not cover the space.
+pub(crate) fn access(spaces: &str, space: &str) -> Option<Access> {
+    if space == OWN_SPACE {
+        return Some(Access::Write);
+    }
+    Some(if said_of(spaces, space)? == "\"rw\"" {
+        Access::Write
+    } else {
+        Access::Read
+    })
+}
+
+/// A member of an object in JSON, as it stands.
+pub(crate) fn said_of(object: &str, name: &str) -> Option<String> {
+    read(object, 1, |json| json.member(name).map(Json::raw))?
 }
 
 /// The answer to a pull.

@@ -47,6 +47,7 @@ impl Decision {
                 now,
                 restores: false,
                 asked: false,
+                spaces: "",
             },
             held,
             asks: false,
@@ -157,6 +158,7 @@ impl Deciding<'_, '_> {
                     page,
                     lid: &self.held.lid,
                     all: false,
+                    removes: false,
                 };
                 let (outcome, replaced) = overlay(before, ours, &theirs);
                 (outcome, Some(replaced))

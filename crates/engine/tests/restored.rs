@@ -7,13 +7,23 @@ mod world;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use serde_json::{Value, json};
+use tidesync_engine::{Config, Strategy, TableConfig};
 use world::World;
+use world::disk::Disk;
 use world::server::Fault;
 
 /// A device whose last change was acknowledged after a copy was made, which was restored then; and
-/// another has made the same version of the same record since. The first has not pulled.
+/// another has changed the record and one beside it so often since: once makes the same version again.
+/// The first has not pulled.
+fn acknowledged_before(changes: u64) -> World {
+    acknowledged_with(World::started(&["files"]), changes)
+}
+
 fn acknowledged() -> World {
-    let mut world = World::started(&["files"]);
+    acknowledged_before(1)
+}
+
+fn acknowledged_with(mut world: World, changes: u64) -> World {
     world.put("files", "a", r#"{"x":1,"y":1}"#);
     world.run(10_000);
     world.assert_synced("alice");
@@ -24,9 +34,10 @@ fn acknowledged() -> World {
     let there = |world: &World| world.server.values("alice", "files")[0].1.clone();
     assert_eq!(there(&world), r#"{"x":2,"y":1}"#, "acknowledged");
     world.server.restore(copy);
-    world
-        .server
-        .change("alice", "files", "sa", Some(r#"{"x":1,"y":1,"w":1}"#));
+    for n in 1..=changes {
+        let theirs = format!(r#"{{"x":1,"y":1,"w":{n}}}"#);
+        world.server.change("alice", "files", "sa", Some(&theirs));
+    }
     world.server.pulls_fail = false;
     world
 }
@@ -44,6 +55,68 @@ fn a_change_that_was_acknowledged_before_a_restore_is_sent_again() {
     world.run(100_000);
     assert_eq!(world.resolved.get(&call), Some(&true));
     assert_eq!(there(&world)["x"], json!(2));
+    world.assert_synced("alice");
+}
+
+#[test]
+fn it_is_sent_again_also_where_others_have_raised_the_version_since() {
+    for changes in [0, 2, 5] {
+        let mut world = acknowledged_before(changes);
+        world.run(200_000);
+        let call = world.force();
+        world.run(100_000);
+        assert_eq!(world.resolved.get(&call), Some(&true));
+        let w = (changes > 0).then(|| json!(changes));
+        let there = there(&world);
+        assert_eq!((&there["x"], there.get("w")), (&json!(2), w.as_ref()));
+        world.assert_synced("alice");
+    }
+}
+
+#[test]
+fn what_others_have_changed_since_the_copy_stands_against_it() {
+    for theirs in [r#"{"x":7,"y":1}"#, r#"{"x":7,"y":2}"#] {
+        for more in [0, 3] {
+            let table = TableConfig {
+                conflict: Strategy::Manual,
+                ..TableConfig::default()
+            };
+            let config = Config {
+                tables: vec![("files".to_owned(), table)],
+                ..Config::default()
+            };
+            let mut world = World::with(config, Disk::new(&["files"]));
+            world.start();
+            world.run(70_000);
+            let mut world = acknowledged_with(world, 0);
+            world.server.change("alice", "files", "sa", Some(theirs));
+            (0..more).for_each(|_| world.server.change("alice", "files", "sb", Some("1")));
+            world.server.change("alice", "files", "sa", Some(theirs));
+            world.run(200_000);
+            assert_eq!((world.status().conflicts, world.status().held), (1, 1));
+            assert_eq!(there(&world)["x"], json!(7), "nothing is overwritten");
+            let ours = world.disk.values("files")[0].1.clone();
+            let ours: Value = serde_json::from_str(&ours).expect("JSON");
+            assert_eq!(ours["x"], json!(2), "nor here");
+        }
+    }
+}
+
+/// What was not lost is not sent again over what others have made of it since.
+#[test]
+fn what_both_know_goes_on_as_ever() {
+    let mut world = World::started(&["files"]);
+    for key in ["b", "c"] {
+        world.put("files", key, r#"{"x":1}"#);
+    }
+    world.run(70_000);
+    let mut world = acknowledged_with(world, 1);
+    let theirs = r#"{"x":9}"#;
+    world.server.change("alice", "files", "sb", Some(theirs));
+    world.server.change("alice", "files", "sc", None);
+    world.run(300_000);
+    let values = world.disk.values("files");
+    assert_eq!(values[1..], [("sb".to_owned(), theirs.to_owned())]);
     world.assert_synced("alice");
 }
 

@@ -189,6 +189,28 @@ fn what_a_restored_server_lacks_is_sent_again_where_that_may_be() {
     }
 }
 
+/// The server was restored, and has an older state of what may only be read.
+#[test]
+fn what_a_restored_server_has_is_taken_where_nothing_may_be_sent() {
+    let mut world = started(Access::Read);
+    for key in ["sa", "sb", "sc"] {
+        world.server.change(TEAM, "files", key, Some(r#"{"n":1}"#));
+    }
+    world.poke();
+    world.run(1_000);
+    let copy = world.server.copy();
+    world.server.change(TEAM, "files", "sa", Some(r#"{"n":2}"#));
+    world.server.change(TEAM, "files", "sb", None);
+    world.poke();
+    world.run(1_000);
+    world.server.records = copy.0;
+    world.server.epoch = "restored".to_owned();
+    world.run(140_000);
+    assert_eq!(held(&world), [""; 0]);
+    assert_eq!(here(&world, "files"), world.server.values(TEAM, "files"));
+    assert_eq!(world.disk.left(), (0, 0));
+}
+
 #[test]
 fn a_table_never_moves_to_another_space() {
     for space in [None, Some("team-2")] {

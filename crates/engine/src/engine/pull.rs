@@ -129,9 +129,9 @@ impl Engine {
                 self.fail_run(&reason, Failure::Hard { after_ms: None });
             }
             Action::NotOffered => self.end_pull(),
-            Action::Restart { epoch } => {
+            Action::Restart { epoch, parted } => {
                 self.server_answered();
-                self.restart(epoch);
+                self.restart(epoch, parted);
             }
             Action::RefreshToken if !refreshed => {
                 self.pull(TokenReason::Expired);
@@ -164,7 +164,7 @@ impl Engine {
         };
         let known = &database.meta.epoch;
         if !known.is_empty() && *known != answer.epoch {
-            return self.restart(Some(answer.epoch));
+            return self.restart(Some(answer.epoch), None);
         }
         let Some(run) = &mut self.run else { return };
         let is_first = std::mem::take(&mut run.from_scratch) || database.meta.cursor.is_none();
@@ -224,9 +224,9 @@ impl Engine {
     }
 
     /// Begins anew at the server's word; one that says so again and again is not to be followed.
-    pub(super) fn restart(&mut self, epoch: Option<String>) {
+    pub(super) fn restart(&mut self, epoch: Option<String>, parted: Option<String>) {
         if self.may_begin_anew() {
-            self.pull_from_scratch(epoch);
+            self.pull_from_scratch(epoch, parted);
         }
     }
 
@@ -247,17 +247,19 @@ impl Engine {
 
     /// The server has lost the place where the last pull ended, or is not what it was: all of it is
     /// compared, and nothing wiped (F46, F47).
-    fn pull_from_scratch(&mut self, epoch: Option<String>) {
+    fn pull_from_scratch(&mut self, epoch: Option<String>, parted: Option<String>) {
         let Some(database) = &self.database else {
             return;
         };
         let mut change = Change::new(database);
-        let restored = epoch.is_some();
+        change.meta.begin_anew(epoch.is_some());
         if let Some(epoch) = epoch {
             change.meta.epoch = epoch;
             change.meta.place = None;
         }
-        change.meta.begin_anew(restored);
+        if let (Some(sweep), Some(parted)) = (&mut change.meta.sweep, parted) {
+            sweep.parted = parted;
+        }
         self.commit(change);
     }
 
@@ -374,9 +376,12 @@ impl Engine {
         let is_last = page.taking == page.changes.len();
         let mark = page.mark.clone().filter(|_| is_last);
         let asked = page.settling.is_some();
+        let spaces = page.mark.as_ref().map(|mark| mark.spaces.clone());
+        let spaces = spaces.unwrap_or_default();
         let mut applying = Applying::new(changes, mark, &self.config, database);
         applying.restores = run.restores;
         applying.asked = asked;
+        applying.spaces = spaces;
         self.name_records(applying);
         true
     }

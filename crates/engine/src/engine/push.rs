@@ -136,9 +136,9 @@ impl Engine {
                 self.fail_run(&reason, Failure::Hard { after_ms });
             }
             Action::NewClient => self.renew_client(),
-            Action::Restart { epoch } => {
+            Action::Restart { epoch, parted } => {
                 self.server_answered();
-                self.restart(epoch);
+                self.restart(epoch, parted);
             }
             Action::Take(_) | Action::NotOffered => {}
             Action::Reload => {

@@ -122,13 +122,13 @@ impl Server {
     fn misplaced(&mut self, place: Option<&str>) -> Option<RequestOutcome> {
         let (before, version) = place?.split_once('.')?;
         let before: usize = before.parse().expect("a place");
-        let kept = self.restored.iter().skip(before).min();
-        if *kept? >= version.parse().expect("a place") {
+        let kept = *self.restored.iter().skip(before).min()?;
+        if kept >= version.parse().expect("a place") {
             return None;
         }
         self.epoch = format!("e{}", self.restored.len());
         let body = format!(
-            r#"{{"code":"epoch-changed","message":"restored","epoch":"{}"}}"#,
+            r#"{{"code":"epoch-changed","message":"restored","epoch":"{}","parted":{{"~":{kept}}}}}"#,
             self.epoch
         );
         Some(answer(410, None, body))
