@@ -135,6 +135,8 @@ pub(crate) struct TableMeta {
     pub(crate) scan: ScanMark,
     /// The space that its records belong to, for good; empty for the user's own.
     pub(crate) space: String,
+    /// It was not there, or not tracked, when the database was last loaded: pulls pass it over.
+    pub(crate) absent: bool,
 }
 
 /// How far a first scan has come.
@@ -315,6 +317,9 @@ impl TableMeta {
         if !self.space.is_empty() {
             json.text("space", &self.space);
         }
+        if self.absent {
+            json.flag("absent", true);
+        }
         json.finish()
     }
 
@@ -325,6 +330,7 @@ impl TableMeta {
             bytes: json.get("bytes").whole(),
             scan: ScanMark::of(json.get("scan")),
             space: space.unwrap_or_default(),
+            absent: json.get("absent").optional(Json::flag).unwrap_or_default(),
         }
     }
 }

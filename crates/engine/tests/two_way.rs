@@ -592,6 +592,33 @@ fn a_removal_that_a_restored_server_has_lost_is_sent_again() {
 }
 
 #[test]
+fn a_table_that_was_away_gets_what_others_have_written_meanwhile() {
+    let mut world = World::started(&["files", "tags"]);
+    world.put("tags", "t", r#"{"n":1}"#);
+    world.run(70_000);
+    let tags = world.disk.tables.remove("tags").expect("a table");
+    world.start();
+    for n in [2, 3] {
+        let theirs = format!(r#"{{"n":{n}}}"#);
+        world.server.change("alice", "tags", "st", Some(&theirs));
+        world.run(70_000);
+        world.start();
+    }
+    world.disk.tables.insert("tags".to_owned(), tags);
+    world.start();
+    world.run(70_000);
+    let pulls = world.server.pulls;
+    assert_eq!(
+        world.disk.values("tags"),
+        [("st".to_owned(), r#"{"n":3}"#.to_owned())]
+    );
+    world.assert_synced("alice");
+    world.start();
+    world.run(50_000);
+    assert_eq!(world.server.pulls, pulls + 1, "all of it once");
+}
+
+#[test]
 fn a_table_that_the_app_adds_later_gets_what_others_have_written_before() {
     let mut world = World::started(&["files"]);
     world.put("files", "a", r#"{"n":1}"#);

@@ -297,8 +297,8 @@ fn upgraded(mut meta: Meta, version: u32) -> Meta {
     meta
 }
 
-/// Adds tables that are new: what the server has of them was passed over by the pulls before, so all of
-/// it is asked for again. Only what the first owner finds is uploaded without having changed. Refused is
+/// Adds tables that are new, or back: what the server has of them was passed over by the pulls before, so
+/// all of it is asked for again. Only what the first owner finds is uploaded without having changed. Refused is
 /// a table that is configured for another space than it was synced in: before the first owner none was.
 fn with_tables<'a>(
     mut meta: Meta,
@@ -306,9 +306,14 @@ fn with_tables<'a>(
     config: &Config,
 ) -> Result<Meta, &'a Table> {
     let ignore = config.initial == Initial::Ignore;
-    let grows = tables
+    let mut grows = tables
         .iter()
         .any(|table| !meta.tables.contains_key(&table.name));
+    for (name, known) in meta.tables.iter_mut() {
+        let was_absent = known.absent;
+        known.absent = !tables.iter().any(|table| table.name == *name);
+        grows |= was_absent && !known.absent;
+    }
     if grows && meta.cursor.is_some() {
         meta.begin_anew(false);
     }
