@@ -51,6 +51,8 @@ pub struct Engine {
     /// What was decided of held operations and is not carried out.
     decisions: Vec<Decision>,
     asked: Asked,
+    /// The spaces that the last pull's answer covered, as JSON; empty where there were none.
+    granted: String,
     /// Wall milliseconds of the last sync that the server confirmed.
     confirmed_ms: u64,
     /// The log has grown since it was read.
@@ -164,6 +166,7 @@ impl Engine {
             stream: Stream::default(),
             decisions: Vec::new(),
             asked: Asked::default(),
+            granted: String::new(),
             confirmed_ms: 0,
             moved: false,
             written_at: None,

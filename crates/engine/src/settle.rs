@@ -1,7 +1,7 @@
 //! Turns verdicts into the transaction that makes them durable here.
 
 use tidesync_protocol::json::ObjectWriter;
-use tidesync_protocol::wire::Verdict;
+use tidesync_protocol::wire::{Verdict, code};
 
 use crate::answer::{Answer, Judged};
 use crate::apply::tails;
@@ -174,7 +174,10 @@ impl Settling {
                     message,
                     remote,
                 } => {
-                    let held = hold(&batch, op, remote);
+                    // Who only asks for the record gives up what was changed: that never goes by itself.
+                    let barred =
+                        !op.is_empty() && (code == code::READ_ONLY || code == code::WRONG_SPACE);
+                    let held = hold(&batch, op, remote, barred);
                     let notice = notice(op, code, message, now);
                     change.release(database, batch.owner, &op.table, &op.lid);
                     change.held.push((held, notice, Some(text)));
@@ -313,7 +316,7 @@ fn history(
     Some(entry.finish())
 }
 
-fn hold(batch: &Batch, op: &StagedOp, remote: Option<Remote>) -> Held {
+fn hold(batch: &Batch, op: &StagedOp, remote: Option<Remote>, barred: bool) -> Held {
     Held {
         op: op.op.clone(),
         owner: batch.owner,
@@ -321,6 +324,7 @@ fn hold(batch: &Batch, op: &StagedOp, remote: Option<Remote>) -> Held {
         lid: op.lid.clone(),
         base: op.base,
         remote: remote.map(|record| record.json),
+        barred,
     }
 }
 

@@ -738,6 +738,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             lid,
             base: 0,
             remote: None,
+            barred: false,
         };
         self.change.held.push((held, notice, None));
     }

@@ -143,6 +143,8 @@ pub(crate) struct Held {
     pub(crate) base: u64,
     /// The server's record that stands against it, as JSON; none where it is no conflict.
     pub(crate) remote: Option<String>,
+    /// It is a change that the user may not make in its space.
+    pub(crate) barred: bool,
 }
 
 impl Held {
@@ -161,7 +163,7 @@ impl Held {
         to.text(&self.table);
         to.text(&self.lid);
         to.number(self.base);
-        to.flags(&[self.remote.is_some()]);
+        to.flags(&[self.remote.is_some(), self.barred]);
         if let Some(remote) = &self.remote {
             to.text(remote);
         }
@@ -174,17 +176,20 @@ impl Held {
         if from.number()? != VERSION {
             return None;
         }
+        let (owner, table, lid) = (from.small()?, from.text()?, from.text()?);
+        let (base, flags) = (from.number()?, from.number()?);
         Some(Self {
             op,
-            owner: from.small()?,
-            table: from.text()?,
-            lid: from.text()?,
-            base: from.number()?,
-            remote: if from.number()? == 0 {
-                None
-            } else {
+            owner,
+            table,
+            lid,
+            base,
+            remote: if flags & 1 != 0 {
                 Some(from.text()?)
+            } else {
+                None
             },
+            barred: flags & 2 != 0,
         })
     }
 }

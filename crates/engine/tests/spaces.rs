@@ -135,6 +135,72 @@ fn what_is_no_longer_granted_stays_and_its_changes_wait() {
 }
 
 #[test]
+fn what_waited_for_a_right_goes_when_it_comes() {
+    for before in [&[][..], &[("team-1", Access::Read)]] {
+        for restarts in [false, true] {
+            let mut world = started(Access::Write);
+            for key in ["a", "b"] {
+                world.put("files", key, r#"{"n":1}"#);
+            }
+            world.run(10_000);
+            world.server.grant(before);
+            world.put("files", "a", r#"{"n":2}"#);
+            world.delete("files", "b");
+            world.run(80_000);
+            assert_eq!(held(&world).len(), 2);
+            let pushes = world.sent.len();
+            world.run(300_000);
+            assert_eq!(world.sent.len(), pushes, "nothing is tried in vain");
+            world.server.grant(&[("team-1", Access::Write)]);
+            if restarts {
+                world.start();
+            }
+            world.run(80_000);
+            assert_eq!(held(&world), [""; 0], "{before:?} {restarts}");
+            assert_eq!(world.server.values(TEAM, "files"), value(r#"{"n":2}"#));
+            assert_eq!(here(&world, "files"), value(r#"{"n":2}"#));
+            assert_eq!(world.disk.left(), (0, 0));
+        }
+    }
+}
+
+/// What the user has given up while the space was not granted is not sent when it is.
+#[test]
+fn what_was_given_up_never_goes_by_itself() {
+    let mut world = started(Access::Write);
+    world.put("files", "a", r#"{"n":1}"#);
+    world.run(10_000);
+    world.server.grant(&[]);
+    world.put("files", "a", r#"{"n":2}"#);
+    world.run(80_000);
+    settle(&mut world, Choice::Remote);
+    assert_eq!(held(&world), ["wrong-space"], "it cannot be asked for");
+    world.server.grant(&[("team-1", Access::Write)]);
+    world.run(80_000);
+    assert_eq!(held(&world), ["wrong-space"]);
+    world.resolved.remove(&900);
+    settle(&mut world, Choice::Remote);
+    assert_eq!(held(&world), [""; 0]);
+    assert_eq!(here(&world, "files"), value(r#"{"n":1}"#));
+    assert_eq!(world.server.values(TEAM, "files"), value(r#"{"n":1}"#));
+}
+
+/// A server whose pushes and pulls say different things is not asked without end.
+#[test]
+fn a_right_that_is_there_and_is_not_is_tried_once() {
+    let mut world = started(Access::Write);
+    world.server.contradicts = true;
+    world.put("files", "a", r#"{"n":1}"#);
+    world.run(600_000);
+    assert_eq!(held(&world), ["read-only"]);
+    assert_eq!(world.sent.len(), 1);
+    world.start();
+    world.run(600_000);
+    assert_eq!(held(&world), ["read-only"]);
+    assert_eq!(world.sent.len(), 2);
+}
+
+#[test]
 fn a_backend_that_refuses_the_whole_push_for_a_space_is_understood() {
     let mut world = started(Access::Write);
     world.server.script.push_back(world::server::Fault::Refuse {

@@ -1,6 +1,8 @@
 //! Deciding what becomes of held operations: by the table's strategy, by the app's function, or as
 //! the app says.
 
+use tidesync_protocol::wire::Access;
+
 use crate::config::{Config, Strategy};
 use crate::database::{Change, Database};
 use crate::index::Waiting;
@@ -8,7 +10,7 @@ use crate::interface::{
     Call, Choice, Chosen, Conflict, Effect, LogLevel, PageId, Prepared, PreparedValue, Task,
 };
 use crate::references::{self, Reference};
-use crate::remote::Remote;
+use crate::remote::{Remote, access};
 use crate::resolve::Decision;
 use crate::schedule;
 use crate::sorted::SortedMap;
@@ -51,6 +53,29 @@ impl Engine {
             against: None,
             call: Some(call),
         });
+    }
+
+    /// What was held for want of a right is sent again, once, when a pull's answer says that the right is
+    /// there.
+    pub(super) fn grant(&mut self, spaces: &str) {
+        if self.granted == spaces {
+            return;
+        }
+        spaces.clone_into(&mut self.granted);
+        let mut again = Vec::new();
+        for held in self.own_held().filter(|held| held.barred) {
+            let space = self.config.shared_space(&held.table);
+            if space.and_then(|space| access(spaces, space)) == Some(Access::Write) {
+                again.push(Decision {
+                    op: held.op.clone(),
+                    choice: Choice::Local,
+                    by: "grant",
+                    against: None,
+                    call: None,
+                });
+            }
+        }
+        self.decisions.append(&mut again);
     }
 
     /// What nobody decides any more is answered.

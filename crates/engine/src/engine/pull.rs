@@ -166,7 +166,10 @@ impl Engine {
         if !known.is_empty() && *known != answer.epoch {
             return self.restart(Some(answer.epoch), None);
         }
-        let Some(run) = &mut self.run else { return };
+        self.grant(&answer.spaces);
+        let (Some(database), Some(run)) = (&self.database, &mut self.run) else {
+            return;
+        };
         let is_first = std::mem::take(&mut run.from_scratch) || database.meta.cursor.is_none();
         run.downloaded += answer.changes.len() as u64;
         if is_first || run.download > 0 {

@@ -93,6 +93,8 @@ pub struct Server {
     restored: Vec<u64>,
     /// It gives no changes for now.
     pub pulls_fail: bool,
+    /// It takes no changes of shared spaces, whatever tokens grant.
+    pub contradicts: bool,
     clock: u64,
     /// What tokens grant.
     spaces: BTreeMap<String, Access>,
@@ -430,6 +432,7 @@ impl Server {
         match self.spaces.get(&op.space) {
             _ if op.space == OWN_SPACE => None,
             None => Some("wrong-space"),
+            Some(Access::Write) if self.contradicts => Some("read-only"),
             Some(Access::Read) if op.kind != OpKind::Patch || !asks => Some("read-only"),
             Some(_) => None,
         }
