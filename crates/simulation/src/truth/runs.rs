@@ -150,7 +150,11 @@ impl Runs {
                 let before = course.run.map(|run| run.at_true);
                 let said = (*requested, *completed);
                 let ended = course.turned(*now, now_true, status, said);
-                course.reason = timeout.map(|(_, reason)| reason);
+                // One that came while storage was slow is gone by when that answers, without a timer.
+                let poked = course
+                    .reason
+                    .filter(|reason| *reason == TimerReason::Poke && course.run.is_none());
+                course.reason = timeout.map(|(_, reason)| reason).or(poked);
                 if ended {
                     self.ended[*device] = Some(Last {
                         tab: *tab,
