@@ -11,6 +11,8 @@ use crate::value::canonical;
 pub(super) struct Gapless {
     /// Up to which version a cursor has everything.
     covers: BTreeMap<String, u64>,
+    /// The head when the reader of a cursor began with nothing: it needs no removals from before.
+    began: BTreeMap<String, u64>,
     /// The last that each device has asked with.
     asked: BTreeMap<DeviceId, u64>,
 }
@@ -33,8 +35,13 @@ impl Check for Gapless {
             Some(Some(version)) => version,
             Some(None) => return Err("a cursor was taken that nobody gave".to_owned()),
         };
+        let began = match &pulled.cursor {
+            None => pulled.head,
+            Some(cursor) => self.began.get(cursor).copied().unwrap_or(0),
+        };
         let forgotten = scene.truth.server.forgotten_version(&pulled.user);
-        ensure(pulled.cursor.is_none() || forgotten <= from, || {
+        let hears_all = forgotten <= from.max(began);
+        ensure(pulled.cursor.is_none() || hears_all, || {
             format!(
                 "a pull from version {from} was answered, and removals up to {forgotten} are forgotten"
             )
@@ -55,6 +62,7 @@ impl Check for Gapless {
             })?;
         }
         let to = is_complete(from, pulled, scene)?;
+        self.began.insert(pulled.answer.cursor.clone(), began);
         let known = self.covers.insert(pulled.answer.cursor.clone(), to);
         ensure(known.is_none_or(|known| known == to), || {
             format!("one cursor stands for version {known:?} and for {to}")
