@@ -412,15 +412,19 @@ impl Taker<'_, '_> {
         // Somebody else has removed a range, as far as is known this record with it.
         let ranged = database.others.contains(database.wide_id(table));
         pending |= ranged && was_here && matches!(here, Here::Gone);
+        // A removal that is held, for somebody to decide, was not undone.
+        let decides = database.is_held(table, lid);
         let outcome = match (here, &theirs) {
             (Here::Untouched, _) => Outcome::Remote,
             // The app has written nothing since the operation that the server answers with this.
-            (_, _) if self.asked && !pending && !database.is_held(table, lid) => {
+            (_, _) if self.asked && !pending && !decides => {
                 replaced = Some(overlay::replaced(here.fields(), theirs.as_ref()));
                 Outcome::Remote
             }
             // What was never here, or is known to be gone, nobody has removed since.
-            (Here::Gone, _) if !pending && (missing || (!was_here && !lost)) => Outcome::Remote,
+            (Here::Gone, _) if !pending && (missing || (!was_here && !lost && !decides)) => {
+                Outcome::Remote
+            }
             (Here::Value(ours), None) if !pending && !before.is_changed(ours) => Outcome::Remote,
             (Here::Gone | Here::Odd, _) | (Here::Value(_), None) => {
                 replaced = (!matches!(here, Here::Gone)).then(Replaced::new);

@@ -731,6 +731,28 @@ fn a_restart_without_a_cursor_is_a_failure() {
 }
 
 #[test]
+fn a_removal_that_waits_for_a_decision_stays_in_a_pull_from_scratch() {
+    let mut world = resolving(Strategy::Manual);
+    world.put("files", "z", r#"{"x":1}"#);
+    world.run(10_000);
+    world.go(false);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+    world.put("files", "a", r#"{"x":1}"#);
+    world.delete("files", "a");
+    world.server.oldest_cursor = u64::MAX;
+    world.go(true);
+    world.run(60_000);
+    assert_eq!(world.status().conflicts, 1);
+    assert_eq!(here(&world, "sa"), None);
+    world.server.oldest_cursor = 0;
+    world.run(60_000);
+    assert_eq!(world.status().conflicts, 1);
+    assert_eq!(here(&world, "sa"), None);
+}
+
+#[test]
 fn a_decision_of_one_user_is_not_carried_out_as_another() {
     let mut bad = Vec::new();
     for at in 0..12 {
