@@ -34,7 +34,7 @@ test('a write and its log row commit together, in few rows', async ({ page, orig
   })
 })
 
-test('10,000 writes in one transaction make 80 rows of at most 128 operations', async ({
+test('10,000 writes in one transaction make 41 rows of at most 256 operations', async ({
   page,
   origin,
 }) => {
@@ -47,10 +47,10 @@ test('10,000 writes in one transaction make 80 rows of at most 128 operations', 
     })
     return (await m.readLog(db, 'inline')).map((row) => row.ops.length / 3)
   })
-  expect(lengths).toEqual([1, ...Array(78).fill(128), 15])
+  expect(lengths).toEqual([1, ...Array(39).fill(256), 15])
 })
 
-test('a row is closed at about 32 KiB', async ({ page, origin }) => {
+test('a row is closed at about 64 KiB', async ({ page, origin }) => {
   const app = await openModule<Fixture>(page, origin)
   const lengths = await app.evaluate(async (m) => {
     const db = await m.openTracked('app')
@@ -61,8 +61,8 @@ test('a row is closed at about 32 KiB', async ({ page, origin }) => {
     })
     return (await m.readLog(db, 'inline')).map((row) => row.json.length)
   })
-  expect(lengths.length).toBe(26)
-  expect(Math.max(...lengths)).toBeLessThan(32 * 1_024 + 16 * 1_024)
+  expect(lengths.length).toBe(16)
+  expect(Math.max(...lengths)).toBeLessThan(64 * 1_024 + 16 * 1_024)
 })
 
 test('values are fixed at the call: plain as JSON, others cloned, large ones by reference', async ({

@@ -46,9 +46,9 @@ export interface LogRow {
 export type RowHeader = Pick<LogRow, 'at' | 'user' | 'inc'>
 
 /** Operations in a row, at most. */
-export const MAX_ROW_OPERATIONS = 128
+export const MAX_ROW_OPERATIONS = 256
 /** Size at which a row is closed, in UTF-16 units of its texts plus about the bytes of the rest. */
-export const MAX_ROW_SIZE: number = 32 * 1_024
+export const MAX_ROW_SIZE: number = 64 * 1_024
 /** Values above this size are logged by reference. */
 export const MAX_VALUE_SIZE: number = 16 * 1_024
 
