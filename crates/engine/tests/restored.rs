@@ -7,9 +7,9 @@ mod world;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use serde_json::{Value, json};
-use tidesync_engine::{Config, Strategy, TableConfig};
+use tidesync_engine::Strategy;
 use world::World;
-use world::disk::Disk;
+use world::files::resolving;
 use world::server::Fault;
 
 /// A device whose last change was acknowledged after a copy was made, which was restored then; and
@@ -77,17 +77,7 @@ fn it_is_sent_again_also_where_others_have_raised_the_version_since() {
 fn what_others_have_changed_since_the_copy_stands_against_it() {
     for theirs in [r#"{"x":7,"y":1}"#, r#"{"x":7,"y":2}"#] {
         for more in [0, 3] {
-            let table = TableConfig {
-                conflict: Strategy::Manual,
-                ..TableConfig::default()
-            };
-            let config = Config {
-                tables: vec![("files".to_owned(), table)],
-                ..Config::default()
-            };
-            let mut world = World::with(config, Disk::new(&["files"]));
-            world.start();
-            world.run(70_000);
+            let world = resolving(Strategy::Manual);
             let mut world = acknowledged_with(world, 0);
             world.server.change("alice", "files", "sa", Some(theirs));
             (0..more).for_each(|_| world.server.change("alice", "files", "sb", Some("1")));

@@ -10,7 +10,7 @@ use tidesync_engine::{
 };
 use world::World;
 use world::disk::{Disk, Row};
-use world::files::{configured, here, remote, resolving, there};
+use world::files::{configured, disagreeing, here, remote, resolving, there};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -254,13 +254,7 @@ fn the_servers_priority_takes_its_record() {
 
 #[test]
 fn the_apps_function_decides_or_the_conflict_stays() {
-    let mut world = resolving(Strategy::Custom);
-    world.put("files", "a", r#"{"x":1}"#);
-    world.run(10_000);
-    world
-        .server
-        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
-    world.put("files", "a", r#"{"x":2}"#);
+    let mut world = disagreeing(Strategy::Custom);
     world.run(20_000);
     let (task, conflict) = world.asked.pop().expect("a question");
     assert_eq!(conflict.local.as_deref(), Some(r#"{"x":2}"#));
@@ -293,13 +287,7 @@ fn the_apps_function_decides_or_the_conflict_stays() {
 
 #[test]
 fn the_apps_function_that_failed_is_asked_again_later_and_when_the_app_calls() {
-    let mut world = resolving(Strategy::Custom);
-    world.put("files", "a", r#"{"x":1}"#);
-    world.run(10_000);
-    world
-        .server
-        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
-    world.put("files", "a", r#"{"x":2}"#);
+    let mut world = disagreeing(Strategy::Custom);
     let mut asked = Vec::new();
     let fail = |world: &mut World| {
         for (task, _) in std::mem::take(&mut world.asked) {
@@ -331,13 +319,7 @@ fn the_apps_function_that_failed_is_asked_again_later_and_when_the_app_calls() {
 
 /// A conflict that waits for a person: here 2, there 5.
 fn manual() -> (World, String) {
-    let mut world = resolving(Strategy::Manual);
-    world.put("files", "a", r#"{"x":1}"#);
-    world.run(10_000);
-    world
-        .server
-        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
-    world.put("files", "a", r#"{"x":2}"#);
+    let mut world = disagreeing(Strategy::Manual);
     world.run(20_000);
     let status = world.status();
     assert_eq!((status.held, status.conflicts), (1, 1));

@@ -8,7 +8,7 @@ use tidesync_engine::interface::{
 use tidesync_engine::{Config, StaleFields, Strategy, TableConfig};
 use world::World;
 use world::disk::{Disk, Row};
-use world::files::{configured, here, remote, resolving, there};
+use world::files::{configured, disagreeing, here, remote, resolving, there};
 use world::server::Fault;
 
 #[cfg(target_arch = "wasm32")]
@@ -209,13 +209,7 @@ fn giving_up_a_refused_record_spares_what_was_written_since() {
 
 #[test]
 fn the_apps_function_does_not_overwrite_what_was_written_since() {
-    let mut world = resolving(Strategy::Custom);
-    world.put("files", "a", r#"{"x":1}"#);
-    world.run(10_000);
-    world
-        .server
-        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
-    world.put("files", "a", r#"{"x":2}"#);
+    let mut world = disagreeing(Strategy::Custom);
     world.run(20_000);
     let (task, _) = world.asked.pop().expect("a question");
     world.put("files", "a", r#"{"x":2,"note":"typed while it was asked"}"#);

@@ -10,6 +10,15 @@ use world::files::{here, remote, resolving, there};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+/// The server has forgotten removals of which the device has not heard.
+fn pull_from_scratch(world: &mut World) {
+    world.server.oldest_cursor = u64::MAX;
+    world.poke();
+    world.run(1_000);
+    world.server.oldest_cursor = 0;
+    world.run(100_000);
+}
+
 #[test]
 fn a_record_that_the_apps_database_refuses_holds_up_no_other() {
     let mut world = World::started(&["files"]);
@@ -49,11 +58,7 @@ fn what_cannot_be_taken_over_in_a_pull_from_scratch_is_not_removed() {
     world
         .server
         .change("alice", "files", "sa", Some(r#"{"x":2}"#));
-    world.server.oldest_cursor = u64::MAX;
-    world.poke();
-    world.run(1_000);
-    world.server.oldest_cursor = 0;
-    world.run(100_000);
+    pull_from_scratch(&mut world);
     // The server has it: only what it did not bring is gone.
     assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":1}"#));
     world.disk.refused.clear();
@@ -70,11 +75,7 @@ fn a_value_that_cannot_be_read_in_a_pull_from_scratch_removes_nothing() {
     world
         .server
         .change("alice", "files", "sa", Some(r#"["~from-the-future",1]"#));
-    world.server.oldest_cursor = u64::MAX;
-    world.poke();
-    world.run(1_000);
-    world.server.oldest_cursor = 0;
-    world.run(100_000);
+    pull_from_scratch(&mut world);
     assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":1}"#));
     assert!(
         world

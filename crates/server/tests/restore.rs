@@ -15,6 +15,12 @@ fn serve(path: &Path) -> Running {
     start_with(|config| config.database = path.to_owned())
 }
 
+fn copy_database(server: &Running, to: &Path) {
+    let into = to.to_str().expect("text");
+    let copied = server.database().execute("VACUUM INTO ?1", [into]);
+    copied.expect("a copy");
+}
+
 fn part(answer: &Answer, name: &str) -> String {
     let part = answer.json()[name].as_str().map(str::to_owned);
     part.unwrap_or_else(|| panic!("no {name} in {}", answer.text()))
@@ -47,11 +53,7 @@ fn restored(before: u64, after: u64, again: u64) -> Restored {
     let server = serve(&path);
     (0..before).for_each(|number| drop(write(&server, number)));
     let early = part(&server.pull("alice", ""), "cursor");
-    let into = copy.to_str().expect("text");
-    server
-        .database()
-        .execute("VACUUM INTO ?1", [into])
-        .expect("a copy");
+    copy_database(&server, &copy);
     (before..before + after).for_each(|number| drop(write(&server, number)));
     let page = server.pull("alice", "");
     drop(server);
@@ -138,9 +140,7 @@ fn a_first_pull_that_was_under_way_is_recognised_too() {
     let (path, copy) = (folder.path().join("a.db"), folder.path().join("copy.db"));
     let server = serve(&path);
     write(&server, 0);
-    let into = copy.to_str().expect("text");
-    let copied = server.database().execute("VACUUM INTO ?1", [into]);
-    copied.expect("a copy");
+    copy_database(&server, &copy);
     (1..4).for_each(|number| drop(write(&server, number)));
     // Its reader has version 1 only, and knows that there was a version 4.
     let under_way = part(&server.pull("alice", "limit=1"), "cursor");
@@ -172,9 +172,7 @@ fn acknowledged() -> Acknowledged {
     let server = serve(&path);
     server.push("alice", 'a', &[put("i.1", "n1", &value(1, 1))]);
     let page = server.pull("alice", "");
-    let into = copy.to_str().expect("text");
-    let copied = server.database().execute("VACUUM INTO ?1", [into]);
-    copied.expect("a copy");
+    copy_database(&server, &copy);
     let lost = on(1, 9, patch("i.2", "n1", &json!({ "b": 2 }), &[]));
     let answer = server.push("alice", 'a', &[lost]);
     assert_eq!(answer.verdicts()[0].2, Some(2));
@@ -327,9 +325,7 @@ fn of_a_start_that_was_lost_as_a_whole_nothing_is_said() {
     let (path, copy) = (folder.path().join("a.db"), folder.path().join("copy.db"));
     let server = serve(&path);
     write(&server, 0);
-    let into = copy.to_str().expect("text");
-    let copied = server.database().execute("VACUUM INTO ?1", [into]);
-    copied.expect("a copy");
+    copy_database(&server, &copy);
     drop(server);
     let server = serve(&path);
     write(&server, 1);
@@ -369,9 +365,7 @@ fn a_change_of_what_was_lost_is_asked_for_as_a_whole() {
     let value = |a: u64, b: u64| json!({ "a": a, "b": b });
     let push = |server: &Running, op| server.push("alice", 'a', &[op]).json()["verdicts"][0].take();
     push(&server, put("i.1", "n1", &value(1, 1)));
-    let into = copy.to_str().expect("text");
-    let copied = server.database().execute("VACUUM INTO ?1", [into]);
-    copied.expect("a copy");
+    copy_database(&server, &copy);
     let lost = patch("i.2", "n1", &json!({ "b": 2 }), &[]);
     assert_eq!(push(&server, on(1, 9, lost))["version"], 2);
     drop(server);

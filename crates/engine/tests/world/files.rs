@@ -25,6 +25,18 @@ pub fn resolving(conflict: Strategy) -> World {
     })
 }
 
+/// The same, where a change that waits stands against another device's, which the server has.
+pub fn disagreeing(conflict: Strategy) -> World {
+    let mut world = resolving(conflict);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world
+        .server
+        .change("alice", "files", "sa", Some(r#"{"x":5}"#));
+    world.put("files", "a", r#"{"x":2}"#);
+    world
+}
+
 /// A record as it is on the device.
 pub fn here(world: &World, rid: &str) -> Option<String> {
     let values = world.disk.values("files");
