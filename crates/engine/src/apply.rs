@@ -418,7 +418,9 @@ impl Taker<'_, '_> {
             (Here::Untouched, _) => Outcome::Remote,
             // The app has written nothing since the operation that the server answers with this.
             (_, _) if self.asked && !pending && !decides => {
-                replaced = Some(overlay::replaced(here.fields(), theirs.as_ref()));
+                // What is gone on both sides outlives nothing.
+                let gone = matches!(here, Here::Gone) && theirs.is_none();
+                replaced = (!gone).then(|| overlay::replaced(here.fields(), theirs.as_ref()));
                 Outcome::Remote
             }
             // What was never here, or is known to be gone, nobody has removed since.

@@ -747,6 +747,26 @@ fn a_removal_that_waits_for_a_decision_stays_in_a_pull_from_scratch() {
 }
 
 #[test]
+fn a_record_that_two_devices_removed_comes_with_a_pull_from_scratch_if_it_was_made_anew() {
+    let mut world = World::started(&["files"]);
+    world.put("files", "a", r#"{"x":1}"#);
+    world.run(10_000);
+    world.go(false);
+    world.delete("files", "a");
+    world.server.change("alice", "files", "sa", None);
+    world.go(true);
+    world.run(20_000);
+    assert_eq!((here(&world, "sa"), there(&world, "sa")), (None, None));
+    world.server.oldest_cursor = u64::MAX;
+    remote(&mut world, "sa", Some(r#"{"x":2}"#));
+    world.run(1_000);
+    world.server.oldest_cursor = 0;
+    world.run(100_000);
+    assert_eq!(here(&world, "sa").as_deref(), Some(r#"{"x":2}"#));
+    world.assert_synced("alice");
+}
+
+#[test]
 fn a_decision_of_one_user_is_not_carried_out_as_another() {
     let mut bad = Vec::new();
     for at in 0..12 {
