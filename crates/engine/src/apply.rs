@@ -413,18 +413,18 @@ impl Taker<'_, '_> {
         let ranged = database.others.contains(database.wide_id(table));
         pending |= ranged && was_here && matches!(here, Here::Gone);
         // A removal that is held, for somebody to decide, was not undone.
-        let decides = database.is_held(table, lid);
+        let decides = || database.is_held(table, lid);
         let outcome = match (here, &theirs) {
             (Here::Untouched, _) => Outcome::Remote,
             // The app has written nothing since the operation that the server answers with this.
-            (_, _) if self.asked && !pending && !decides => {
+            (_, _) if self.asked && !pending && !decides() => {
                 // What is gone on both sides outlives nothing.
                 let gone = matches!(here, Here::Gone) && theirs.is_none();
                 replaced = (!gone).then(|| overlay::replaced(here.fields(), theirs.as_ref()));
                 Outcome::Remote
             }
             // What was never here, or is known to be gone, nobody has removed since.
-            (Here::Gone, _) if !pending && (missing || (!was_here && !lost && !decides)) => {
+            (Here::Gone, _) if !pending && (missing || (!was_here && !lost && !decides())) => {
                 Outcome::Remote
             }
             (Here::Value(ours), None) if !pending && !before.is_changed(ours) => Outcome::Remote,
