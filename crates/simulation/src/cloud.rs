@@ -231,7 +231,7 @@ impl Cloud {
             return None;
         }
         let wall_ms = self.wall(now);
-        let (ops, tombstones) = self.past();
+        let before = self.past();
         let retention_ms = retention_ms as i64;
         let begun = self.connection.transaction();
         let transaction = begun.expect("a transaction");
@@ -243,22 +243,20 @@ impl Cloud {
             let unmarked = self.connection.execute(unmarked, []);
             unmarked.expect("the marks are removed");
         }
-        let (ops_left, tombstones_left) = self.past();
+        let left = self.past();
         (forgotten > 0).then(|| Forgotten {
-            ops: ops.difference(&ops_left).cloned().collect(),
-            tombstones: tombstones.difference(&tombstones_left).cloned().collect(),
+            ops: &before.ops - &left.ops,
+            tombstones: &before.tombstones - &left.tombstones,
         })
     }
 
-    /// What it can forget: operations whose outcome it knows, and tombstones.
-    fn past(&self) -> (Ops, Tombstones) {
-        (
-            all(&self.connection, "SELECT client, op FROM operations"),
-            all(
-                &self.connection,
-                "SELECT space, table_name, rid FROM records WHERE deleted",
-            ),
-        )
+    /// What it can forget.
+    fn past(&self) -> Forgotten {
+        let tombstones = "SELECT space, table_name, rid FROM records WHERE deleted";
+        Forgotten {
+            ops: all(&self.connection, "SELECT client, op FROM operations"),
+            tombstones: all(&self.connection, tombstones),
+        }
     }
 
     /// Whoever is not let in.
@@ -353,12 +351,6 @@ impl Cloud {
         records(&self.connection, user)
     }
 }
-
-/// Operations by client and id.
-type Ops = BTreeSet<(String, String)>;
-
-/// Tombstones by space, table and id.
-type Tombstones = BTreeSet<(String, String, String)>;
 
 /// All rows of a query.
 fn all<T>(connection: &Connection, sql: &str) -> BTreeSet<T>

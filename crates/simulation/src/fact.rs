@@ -2,6 +2,7 @@
 //! at the wire, in the server's database; never from what the engine says of itself, save for its
 //! status, which is a check's subject.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use tidesync_engine::interface::{Input, Now, RequestOutcome, RowUser, StorageError, Write};
@@ -241,9 +242,9 @@ pub(crate) struct Pulled {
 #[derive(Debug, Clone)]
 pub(crate) struct Forgotten {
     /// Operations whose outcome it knew, by client and id.
-    pub(crate) ops: Vec<(String, String)>,
+    pub(crate) ops: BTreeSet<(String, String)>,
     /// Tombstones: space, table and id.
-    pub(crate) tombstones: Vec<(String, String, String)>,
+    pub(crate) tombstones: BTreeSet<(String, String, String)>,
 }
 
 /// What became of a push at the server.

@@ -1,7 +1,7 @@
 //! I14: the server does each operation at most once; a replay gets the same verdict and version;
 //! and the same change does not come under two ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 use tidesync_protocol::wire::{Op, OpKind, Verdict, VerdictEntry, code};
@@ -105,12 +105,9 @@ impl Once {
 
     /// A device that never heard what became of a change sends it under a new id when the server
     /// does not know that any more either. The old id is never done again.
-    fn forget(&mut self, ops: &[(String, String)]) {
-        let forgotten = |client: &str, op: &str| {
-            let mut ids = ops.iter();
-            ids.any(|(of, id)| of == client && id == op)
-        };
-        self.clocks.retain(|(client, _), op| !forgotten(client, op));
+    fn forget(&mut self, ops: &BTreeSet<(String, String)>) {
+        self.clocks
+            .retain(|(client, _), op| !ops.contains(&(client.clone(), op.clone())));
     }
 
     fn judge_first(
