@@ -98,7 +98,7 @@ const GROUPS = {
   ],
   'end-to-end': [
     step('Server build', 'cargo', ['build', '--package', 'tidesync-cli', '--locked']),
-    step('Reader of its database', 'cargo', [
+    step('Tools for its database', 'cargo', [
       ...['build', '--package', 'tidesync-server', '--examples', '--locked'],
     ]),
     { name: 'WebAssembly build', run: buildWasm },

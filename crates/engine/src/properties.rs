@@ -398,7 +398,6 @@ proptest! {
         prop_assert_eq!(index.changes(), left.len() as u64);
         prop_assert_eq!(index.records(), left.into_iter().collect::<BTreeSet<_>>().len() as u64);
     }
-
 }
 
 #[test]

@@ -337,13 +337,7 @@ fn what_was_given_up_is_not_sent_again() {
 fn a_decision_is_carried_out_on_the_latest_record() {
     let mut bad = Vec::new();
     for at in 0..60 {
-        let mut world = resolving(Strategy::Manual);
-        world.put("files", "a", r#"{"x":1}"#);
-        world.run(10_000);
-        world
-            .server
-            .change("alice", "files", "sa", Some(r#"{"x":5}"#));
-        world.put("files", "a", r#"{"x":2}"#);
+        let mut world = disagreeing(Strategy::Manual);
         world.run(20_000);
         let op = world.disk.held.keys().next().expect("held").clone();
         remote(&mut world, "sa", Some(r#"{"x":6}"#));
@@ -422,13 +416,7 @@ fn done_means_that_the_server_has_it() {
 #[test]
 fn a_decision_is_answered_whatever_happens() {
     for how in 0..3 {
-        let mut world = resolving(Strategy::Manual);
-        world.put("files", "a", r#"{"x":1}"#);
-        world.run(10_000);
-        world
-            .server
-            .change("alice", "files", "sa", Some(r#"{"x":5}"#));
-        world.put("files", "a", r#"{"x":2}"#);
+        let mut world = disagreeing(Strategy::Manual);
         world.run(20_000);
         let op = world.disk.held.keys().next().expect("held").clone();
         if how == 0 {
@@ -770,13 +758,7 @@ fn a_record_that_two_devices_removed_comes_with_a_pull_from_scratch_if_it_was_ma
 fn a_decision_of_one_user_is_not_carried_out_as_another() {
     let mut bad = Vec::new();
     for at in 0..12 {
-        let mut world = resolving(Strategy::Manual);
-        world.put("files", "a", r#"{"x":1}"#);
-        world.run(10_000);
-        world
-            .server
-            .change("alice", "files", "sa", Some(r#"{"x":5}"#));
-        world.put("files", "a", r#"{"x":2}"#);
+        let mut world = disagreeing(Strategy::Manual);
         world.run(20_000);
         let op = world.disk.held.keys().next().expect("held").clone();
         world.put("files", "b", r#"{"x":1}"#);
